@@ -1,0 +1,151 @@
+/** Common base of everything this library throws on purpose. Match on `code`: messages may change, codes do not. */
+export abstract class ConsistentError extends Error {
+  /** Stable identifier, e.g. `OUTCOME_UNKNOWN`. */
+  abstract readonly code: string;
+  /** True when the very same call may succeed later without a change by a person. */
+  abstract readonly retryable: boolean;
+  /** Facts a program can act on: entity, key, version … Never row contents. */
+  readonly data: Readonly<Record<string, unknown>>;
+
+  constructor(message: string, data: Record<string, unknown> = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = new.target.name;
+    this.data = Object.freeze({ ...data });
+  }
+}
+
+/**
+ * Elasticsearch did not say whether it took the write (timeout, reset, 502, 504, or a lost database connection at the
+ * prepare's own COMMIT). The row stays `prepare`; read repair or the sweeper settles it.
+ * Do: read the row again. Do not write it again blindly.
+ */
+export class OutcomeUnknownError extends ConsistentError {
+  readonly code = 'OUTCOME_UNKNOWN';
+  readonly retryable = false;
+}
+
+/**
+ * Elasticsearch refused the document for certain (4xx, most often a mapping). The row was restored.
+ * Do: correct the value or the mapping, then write again.
+ */
+export class IndexRejectedError extends ConsistentError {
+  readonly code = 'INDEX_REJECTED';
+  readonly retryable = false;
+}
+
+/**
+ * Elasticsearch was certainly not reached, or was too busy (connection refused, 429, 503), after all retries.
+ * The row was restored. Do: try again later.
+ */
+export class IndexUnavailableError extends ConsistentError {
+  readonly code = 'INDEX_UNAVAILABLE';
+  readonly retryable = true;
+}
+
+/**
+ * The write took longer than its deadline and somebody else settled it as not happened.
+ * Do: try again; raise `deadlineMs` if it happens often.
+ */
+export class WriteAbortedError extends ConsistentError {
+  readonly code = 'WRITE_ABORTED';
+  readonly retryable = true;
+}
+
+/** The row is in `prepare` under another writer and was not settled within `busyTimeoutMs`. Do: try again. */
+export class RowBusyError extends ConsistentError {
+  readonly code = 'ROW_BUSY';
+  readonly retryable = true;
+}
+
+/**
+ * The row's pending write can be neither committed nor restored by the library (a unique key was taken meanwhile, a
+ * foreign key points here). Do: look at `ParkedRows.list()`, remove the cause, then `retry()` or `discard()`.
+ */
+export class RowParkedError extends ConsistentError {
+  readonly code = 'ROW_PARKED';
+  readonly retryable = false;
+}
+
+/** The row to update, remove, soft-remove or recover does not exist. */
+export class RowNotFoundError extends ConsistentError {
+  readonly code = 'ROW_NOT_FOUND';
+  readonly retryable = false;
+}
+
+/** Optimistic concurrency: the row's version is not the `expectedVersion` of the call. Do: read again, decide again. */
+export class StaleVersionError extends ConsistentError {
+  readonly code = 'STALE_VERSION';
+  readonly retryable = false;
+}
+
+/**
+ * A read met rows in `prepare` and Elasticsearch could not be asked about them within `readRepair.timeoutMs`.
+ * Nothing undecided is ever returned in its place. Do: try again.
+ */
+export class ReadUnsettledError extends ConsistentError {
+  readonly code = 'READ_UNSETTLED';
+  readonly retryable = true;
+}
+
+/** `barrier: true`: rows that were in `prepare` when the read began were not settled in time. Do: try again. */
+export class BarrierTimeoutError extends ConsistentError {
+  readonly code = 'BARRIER_TIMEOUT';
+  readonly retryable = true;
+}
+
+/** The call cannot be made through the protocol. The message names what to use instead. */
+export class UnsupportedOperationError extends ConsistentError {
+  readonly code = 'UNSUPPORTED_OPERATION';
+  readonly retryable = false;
+}
+
+/**
+ * Something wrote a consistent entity through plain TypeORM. Refused, because its document would not follow.
+ * Do: write through the ConsistentRepository, or set `bypassGuard: 'warn'` while you migrate.
+ */
+export class ProtocolBypassedError extends ConsistentError {
+  readonly code = 'PROTOCOL_BYPASSED';
+  readonly retryable = false;
+}
+
+/** An option is missing, out of range, or contradicts another one. Thrown at start-up. */
+export class InvalidOptionsError extends ConsistentError {
+  readonly code = 'INVALID_OPTIONS';
+  readonly retryable = false;
+}
+
+/**
+ * The table or the entity does not fit the protocol (columns missing, a trigger, a cascade …). Thrown at start-up.
+ * The message carries the statement or the change that mends it.
+ */
+export class InvalidSchemaError extends ConsistentError {
+  readonly code = 'INVALID_SCHEMA';
+  readonly retryable = false;
+}
+
+/** The index behind the alias has a mapping or settings that contradict what the repository declares. */
+export class MappingConflictError extends ConsistentError {
+  readonly code = 'MAPPING_CONFLICT';
+  readonly retryable = false;
+}
+
+/** The row cannot become a document: id over 512 bytes, `toDocument` failed or returned no object … Nothing was written. */
+export class InvalidDocumentError extends ConsistentError {
+  readonly code = 'INVALID_DOCUMENT';
+  readonly retryable = false;
+}
+
+/**
+ * A unit of work or a batch was prepared as a whole, and then Elasticsearch took some of its rows and not others.
+ * `data.outcomes` tells the fate of each row.
+ */
+export class PartialWriteError extends ConsistentError {
+  readonly code = 'PARTIAL_WRITE';
+  readonly retryable = false;
+}
+
+/** The module is shutting down and takes no new writes; those under way are drained. */
+export class ShuttingDownError extends ConsistentError {
+  readonly code = 'SHUTTING_DOWN';
+  readonly retryable = true;
+}

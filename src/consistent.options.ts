@@ -1,0 +1,139 @@
+import type { Client, ClientOptions } from '@elastic/elasticsearch';
+import { z } from 'zod';
+import { InvalidOptionsError } from './errors.js';
+import type { Decider } from './protocol/row.js';
+
+/** What happens when plain TypeORM writes an entity that belongs to a consistent repository. */
+export type BypassGuard = 'refuse' | 'warn' | 'off';
+
+/** Options of `ConsistentModule.forRoot`. Every figure has a default; every limit is finite. */
+export interface ConsistentModuleOptions {
+  /** A client, or the options to make one of. A client that the module makes is closed on shutdown. */
+  elasticsearch: ClientOptions | Client;
+  /**
+   * Who decides whether a prepared write happened. `elasticsearch` (strict): database and index reads by id are
+   * linearizable. `mysql` (available): a prepared write is decided, the index follows. Default `elasticsearch`.
+   */
+  decider?: Decider;
+  /** Longest time for one index request, connection included, in milliseconds. Default 2,000. */
+  writeTimeoutMs?: number;
+  /**
+   * How long a row may stay in `prepare` before anybody may settle it, in milliseconds, by MySQL's clock.
+   * Must be longer than `writeTimeoutMs`. Default `2 × writeTimeoutMs + 1,000`.
+   */
+  deadlineMs?: number;
+  /** How long a writer waits for a row that is in `prepare` under another writer. Default 5,000. */
+  busyTimeoutMs?: number;
+  /** Retries of a request that was refused for certain and may do better soon (connection refused, 429). */
+  retry?: { attempts?: number; backoffMs?: number };
+  /** Limits on settling from reads. */
+  readRepair?: { timeoutMs?: number; concurrency?: number; batchSize?: number; maxQueued?: number };
+  /** The scheduled job that settles rows whose deadline has passed; `false` where another instance or a cron does it. */
+  sweeper?: false | { intervalMs?: number; batchSize?: number; leaseMs?: number; maxBatchesPerRun?: number };
+  /** Writes of consistent entities through plain TypeORM, and schemas that write around the protocol. Default `refuse`. */
+  bypassGuard?: BypassGuard;
+  /** Creates missing indices and adds missing fields at start-up. `false` only compares. Default true. */
+  createIndices?: boolean;
+  /**
+   * `index.gc_deletes` of our indices: how long Elasticsearch remembers a delete's version. It must outlive every
+   * request that can still arrive. Default 3,600,000 (one hour).
+   */
+  gcDeletesMs?: number;
+  /** How long shutdown waits for writes under way. Default 10,000. */
+  shutdownTimeoutMs?: number;
+}
+
+export interface ResolvedOptions {
+  elasticsearch: ClientOptions | Client;
+  decider: Decider;
+  writeTimeoutMs: number;
+  deadlineMs: number;
+  busyTimeoutMs: number;
+  retry: { attempts: number; backoffMs: number };
+  readRepair: { timeoutMs: number; concurrency: number; batchSize: number; maxQueued: number };
+  sweeper: false | { intervalMs: number; batchSize: number; leaseMs: number; maxBatchesPerRun: number };
+  bypassGuard: BypassGuard;
+  createIndices: boolean;
+  gcDeletesMs: number;
+  shutdownTimeoutMs: number;
+}
+
+const ms = (least: number, most: number) => z.number().int().min(least).max(most);
+const count = (most: number) => z.number().int().min(1).max(most);
+const DAY_MS = 86_400_000;
+
+const schema = z.strictObject({
+  elasticsearch: z.custom<ClientOptions | Client>(
+    (value) => typeof value === 'object' && value !== null,
+    "give `elasticsearch`: a Client, or its options such as { node: 'http://localhost:9200' }",
+  ),
+  decider: z.enum(['elasticsearch', 'mysql']).default('elasticsearch'),
+  writeTimeoutMs: ms(10, 60_000).default(2_000),
+  deadlineMs: ms(20, DAY_MS).optional(),
+  busyTimeoutMs: ms(0, 600_000).default(5_000),
+  retry: z
+    .strictObject({ attempts: z.number().int().min(0).max(20).default(3), backoffMs: ms(1, 10_000).default(50) })
+    .prefault({}),
+  readRepair: z
+    .strictObject({
+      timeoutMs: ms(10, 60_000).default(2_000),
+      concurrency: count(64).default(4),
+      batchSize: count(1_000).default(200),
+      maxQueued: count(1_000_000).default(10_000),
+    })
+    .prefault({}),
+  sweeper: z
+    .union([
+      z.literal(false),
+      z.strictObject({
+        intervalMs: ms(50, DAY_MS).default(1_000),
+        batchSize: count(1_000).default(200),
+        leaseMs: ms(100, DAY_MS).default(10_000),
+        maxBatchesPerRun: count(10_000).default(50),
+      }),
+    ])
+    .prefault({}),
+  bypassGuard: z.enum(['refuse', 'warn', 'off']).default('refuse'),
+  createIndices: z.boolean().default(true),
+  gcDeletesMs: ms(60_000, 30 * DAY_MS).default(3_600_000),
+  shutdownTimeoutMs: ms(0, 600_000).default(10_000),
+});
+
+/** Fills in defaults and cross-checks. Throws `InvalidOptionsError` that names every option that is wrong. */
+export function resolveOptions(options: ConsistentModuleOptions): ResolvedOptions {
+  const parsed = schema.safeParse(options);
+  if (!parsed.success) {
+    throw new InvalidOptionsError(`ConsistentModule options are not usable:\n${z.prettifyError(parsed.error)}`, {
+      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
+    });
+  }
+  const given = parsed.data;
+  const deadlineMs = given.deadlineMs ?? 2 * given.writeTimeoutMs + 1_000;
+  crossCheck({ ...given, deadlineMs });
+  return { ...given, deadlineMs };
+}
+
+function crossCheck(options: ResolvedOptions): void {
+  const { writeTimeoutMs, deadlineMs, gcDeletesMs, sweeper } = options;
+  if (deadlineMs <= writeTimeoutMs) {
+    throw new InvalidOptionsError(
+      `deadlineMs (${deadlineMs}) must be longer than writeTimeoutMs (${writeTimeoutMs}): otherwise healthy writes are ` +
+        `settled as not happened while their request is still under way. Use at least ${2 * writeTimeoutMs}.`,
+      { deadlineMs, writeTimeoutMs },
+    );
+  }
+  if (gcDeletesMs < 10 * deadlineMs) {
+    throw new InvalidOptionsError(
+      `gcDeletesMs (${gcDeletesMs}) must be at least ten times deadlineMs (${deadlineMs}): a late request must still ` +
+        'meet the tombstone of the delete that outranks it.',
+      { gcDeletesMs, deadlineMs },
+    );
+  }
+  if (sweeper && sweeper.leaseMs < writeTimeoutMs) {
+    throw new InvalidOptionsError(
+      `sweeper.leaseMs (${sweeper.leaseMs}) must not be shorter than writeTimeoutMs (${writeTimeoutMs}): two sweepers ` +
+        'would work on the same rows.',
+      { leaseMs: sweeper.leaseMs, writeTimeoutMs },
+    );
+  }
+}

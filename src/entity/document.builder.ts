@@ -1,0 +1,131 @@
+import { InvalidDocumentError } from '../errors.js';
+import { ExactJson, stringifyDocument } from '../mysql/column.codec.js';
+import { RESTORED_FIELD } from '../protocol/row.js';
+import type { BoundColumn, EntityBinding } from './entity.binding.js';
+import type { RowImage } from './row.image.js';
+import { keyTexts } from './row.key.js';
+
+/** Elasticsearch's own limit for `_id`. */
+const MAX_ID_BYTES = 512;
+/** Far below Elasticsearch's 100 MB `http.max_content_length`, so that a bulk of several still passes. */
+const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+const EMPTY_DOCUMENT = '{}';
+
+/** TypeORM types whose entity value says more than the column's text. */
+const ENTITY_VALUED: ReadonlySet<unknown> = new Set([Boolean, 'bool', 'boolean', 'simple-array', 'simple-json']);
+
+/** The document's id: the key's own text, or what `documentId` says. Throws `InvalidDocumentError`. */
+export function documentIdOf(binding: EntityBinding, image: RowImage): string {
+  const texts = keyTexts(binding, image);
+  const values = Object.values(texts);
+  const id = binding.options.documentId
+    ? binding.options.documentId(texts)
+    : values.length === 1
+      ? values[0]!
+      : values.map(encodeURIComponent).join(',');
+  if (typeof id !== 'string' || id === '') {
+    throw new InvalidDocumentError(`${binding.name}: the document id of this row is empty; give the row a key.`, {
+      entity: binding.name,
+    });
+  }
+  if (Buffer.byteLength(id) > MAX_ID_BYTES) {
+    throw new InvalidDocumentError(
+      `${binding.name}: the document id has ${Buffer.byteLength(id)} bytes and Elasticsearch takes ${MAX_ID_BYTES}. ` +
+        'Give the repository a `documentId` that is shorter, for instance a hash of the key.',
+      { entity: binding.name, bytes: Buffer.byteLength(id) },
+    );
+  }
+  return id;
+}
+
+/** The document of an image as JSON text. Pure but for `toDocument`, which is asked to be. */
+export function documentTextOf(binding: EntityBinding, image: RowImage, entity: object): string {
+  const exact = defaultDocument(binding, image);
+  const { toDocument } = binding.options;
+  let text: string;
+  if (toDocument) {
+    const made = callToDocument(binding, () => toDocument(entity, withoutExactness(exact)));
+    if (Object.hasOwn(made, RESTORED_FIELD)) {
+      throw new InvalidDocumentError(`${binding.name}: the field ${RESTORED_FIELD} is the protocol's own.`, {
+        entity: binding.name,
+      });
+    }
+    text = stringifyDocument(made);
+  } else {
+    text = stringifyDocument(exact);
+  }
+  if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
+    throw new InvalidDocumentError(
+      `${binding.name}: the document has ${Buffer.byteLength(text)} bytes; at most ${MAX_DOCUMENT_BYTES} are sent. ` +
+        'Leave large columns out with `toDocument`.',
+      { entity: binding.name, bytes: Buffer.byteLength(text) },
+    );
+  }
+  return text;
+}
+
+/** The same document with the marker that says "put back at this version". */
+export function markRestored(text: string, version: number): string {
+  const marker = `{"${RESTORED_FIELD}":${version}`;
+  return text === EMPTY_DOCUMENT ? `${marker}}` : `${marker},${text.slice(1)}`;
+}
+
+function callToDocument<T extends object>(binding: EntityBinding, make: () => T): T {
+  let made: unknown;
+  try {
+    made = make();
+  } catch (error) {
+    throw new InvalidDocumentError(`${binding.name}: toDocument failed: ${(error as Error).message}`, { entity: binding.name }, error);
+  }
+  if (typeof made !== 'object' || made === null || Array.isArray(made) || made instanceof Promise) {
+    throw new InvalidDocumentError(
+      `${binding.name}: toDocument must return a plain object, synchronously. To leave rows out of the index use \`when\`.`,
+      { entity: binding.name },
+    );
+  }
+  return made as T;
+}
+
+/** Every selected column under its property path; bare join columns and the like under their column name. */
+function defaultDocument(binding: EntityBinding, image: RowImage): Record<string, unknown> {
+  const document: Record<string, unknown> = {};
+  for (const column of binding.columns) {
+    const { metadata } = column;
+    if (!metadata || !metadata.isSelect) continue;
+    const path = metadata.isVirtual ? [column.name] : metadata.propertyPath.split('.');
+    assign(document, path, defaultValue(binding, column, image));
+  }
+  return document;
+}
+
+function defaultValue(binding: EntityBinding, column: BoundColumn, image: RowImage): unknown {
+  const { metadata } = column;
+  const throughEntity = metadata!.transformer !== undefined || ENTITY_VALUED.has(metadata!.type);
+  return throughEntity ? binding.entityValue(column, image) : binding.documentValue(column, image);
+}
+
+function assign(document: Record<string, unknown>, path: readonly string[], value: unknown): void {
+  let at = document;
+  for (const part of path.slice(0, -1)) {
+    if (!Object.hasOwn(at, part)) define(at, part, {});
+    at = at[part] as Record<string, unknown>;
+  }
+  define(at, path.at(-1)!, value);
+}
+
+/** Plain assignment would call the setter of `__proto__`. */
+function define(target: Record<string, unknown>, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true, writable: true, configurable: true });
+}
+
+/** What `toDocument` is given: JSON columns as ordinary objects. */
+function withoutExactness(document: Record<string, unknown>): Record<string, unknown> {
+  const plain: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(document)) {
+    if (value instanceof ExactJson) define(plain, name, value.toJSON());
+    else if (Object.getPrototypeOf(value ?? 0) === Object.prototype) {
+      define(plain, name, withoutExactness(value as Record<string, unknown>));
+    } else define(plain, name, value);
+  }
+  return plain;
+}

@@ -1,0 +1,69 @@
+import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+
+/** Elasticsearch refuses longer ids, and it refuses the whole bulk because of one. */
+const MAX_ID_BYTES = 512;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** One item of a bulk, ready to send, and its place in the caller's list. */
+export interface BulkItem {
+  readonly position: number;
+  readonly write: DocumentWrite;
+  readonly lines: string;
+  readonly bytes: number;
+}
+
+/**
+ * Why a write cannot be sent, or null. Checked here because Elasticsearch answers these with a 400 for the whole bulk,
+ * which would hit its neighbours.
+ */
+export function refusalBeforeSending(write: DocumentWrite): IndexOutcome | null {
+  const { id, version, body } = write;
+  if (id === '') return refused('invalid_id', 'the document id is empty');
+  // At most 3 bytes for each UTF-16 unit: the exact count is only needed for long ids.
+  if (id.length * 3 > MAX_ID_BYTES && Buffer.byteLength(id) > MAX_ID_BYTES) {
+    return refused('invalid_id', `the document id has ${Buffer.byteLength(id)} bytes, more than ${MAX_ID_BYTES}`);
+  }
+  if (LONE_SURROGATE.test(id)) return refused('invalid_id', 'the document id has half of a surrogate pair');
+  if (!Number.isSafeInteger(version) || version < 0) {
+    return refused('invalid_version', `version ${version} is not a safe integer`);
+  }
+  if (body !== null && !/^\s*\{/.test(body)) {
+    return refused('invalid_document', 'the document is not the JSON text of an object');
+  }
+  return null;
+}
+
+function refused(type: string, reason: string): IndexOutcome {
+  return { kind: 'refused', status: 400, type, reason };
+}
+
+/** The item's NDJSON lines. The document is spliced in as it is: parsing it again could change numbers. */
+export function encodeItem(write: DocumentWrite, position: number): BulkItem {
+  const id = JSON.stringify(write.id);
+  const meta = `{"_id":${id},"version":${write.version},"version_type":"external"}`;
+  const lines = write.body === null ? `{"delete":${meta}}\n` : `{"index":${meta}}\n${oneLine(write.body)}\n`;
+  return { position, write, lines, bytes: Buffer.byteLength(lines) };
+}
+
+/** A raw line break in valid JSON is white space between tokens, so a blank is the same document; NDJSON needs one line. */
+function oneLine(json: string): string {
+  return json.includes('\n') || json.includes('\r') ? json.replace(/[\r\n]/g, ' ') : json;
+}
+
+/** Cuts items into bulks of at most so many bytes and items. An item larger than that travels alone. */
+export function splitBulk(items: readonly BulkItem[], maxBytes: number, maxItems: number): BulkItem[][] {
+  const parts: BulkItem[][] = [];
+  let part: BulkItem[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    if (part.length > 0 && (part.length >= maxItems || bytes + item.bytes > maxBytes)) {
+      parts.push(part);
+      part = [];
+      bytes = 0;
+    }
+    part.push(item);
+    bytes += item.bytes;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}

@@ -3,7 +3,7 @@ import { ConsistentError } from '../errors.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
 import type { SlotView } from '../protocol/row.js';
-import { encodeItem, refusalBeforeSending, splitBulk } from './bulk.codec.js';
+import { encodeBulk, encodeItem, guardItems, refusalBeforeSending, splitBulk } from './bulk.codec.js';
 import type { BulkItem } from './bulk.codec.js';
 import { readFetched, readSlot } from './mget.reader.js';
 import type { FetchedDocument } from './mget.reader.js';
@@ -49,15 +49,15 @@ const MGET_IDS = 500;
 /** Whole documents can be large: fewer in one answer. */
 const FETCH_IDS = 100;
 const BULK_ANSWER =
-  'error,status,items.*._id,items.*._version,items.*.status,items.*.result,items.*.error.type,items.*.error.reason';
+  'error,status,items.*._index,items.*._id,items.*._version,items.*.status,items.*.result,items.*.error.type,items.*.error.reason';
 const MGET_ANSWER =
   'error,status,docs._index,docs._id,docs._version,docs.found,docs._source,docs.error.type,docs.error.reason';
 
 /**
  * Versioned requests to Elasticsearch: puts, deletes and realtime looks by id. `index` is always the alias.
  *
- * Every write goes through `_bulk` with `require_alias`: a versioned DELETE on a missing index would otherwise create
- * the index again. The client's own retries are off, because a retry whose first try timed out is unknown even when the
+ * Every write goes through `_bulk` with `require_alias`, so that a deleted index never comes back by auto-creation (for
+ * deletes that takes more: see `encodeBulk`). The client's own retries are off, because a retry whose first try timed out is unknown even when the
  * second was refused.
  */
 export class DocumentStore {
@@ -152,10 +152,14 @@ export class DocumentStore {
       filter_path: BULK_ANSWER,
     };
     if (options.refresh) querystring['refresh'] = String(options.refresh);
-    const bulkBody = part.map((item) => item.lines).join('');
-    const params = { method: 'POST', path: `/${encodeURIComponent(index)}/_bulk`, querystring, bulkBody };
+    const params = {
+      method: 'POST',
+      path: `/${encodeURIComponent(index)}/_bulk`,
+      querystring,
+      bulkBody: encodeBulk(part),
+    };
     try {
-      readBulkAnswer(await this.sender.send(params, sendOptions(timeoutMs, options)), part, outcomes);
+      readBulkAnswer(await this.sender.send(params, sendOptions(timeoutMs, options)), index, part, outcomes);
     } catch (error) {
       const outcome = classifyFailure(error);
       if (part.length > 1 && outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400)) {
@@ -221,12 +225,12 @@ function sendOptions(timeoutMs: number, options: StoreCallOptions): SendOptions 
 }
 
 /** An item counts only when it stands where we put it and speaks of our document; anything else is unknown. */
-function readBulkAnswer(answer: unknown, part: readonly BulkItem[], outcomes: IndexOutcome[]): void {
+function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[], outcomes: IndexOutcome[]): void {
   const items = (answer as { items?: unknown } | null | undefined)?.items;
-  const usable = Array.isArray(items) && items.length === part.length;
+  const usable = Array.isArray(items) && items.length === part.length + guardItems(part);
   for (const [at, { position, write }] of part.entries()) {
     outcomes[position] = usable
-      ? classifyBulkItem(items[at], write)
+      ? classifyBulkItem(items[at], write, index)
       : { kind: 'unknown', reason: 'the answer to the bulk request has the wrong number of items' };
   }
 }

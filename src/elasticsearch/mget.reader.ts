@@ -25,7 +25,8 @@ interface MgetDoc {
 /** One document of an `_mget` answer, or the reason why it says nothing. */
 export function readSlot(doc: unknown, id: string, index: string): SlotView | string {
   const document = readFetched(doc, id, index);
-  if (typeof document === 'string' || !document.found) return document;
+  if (typeof document === 'string') return document;
+  if (!document.found) return { found: false };
   return { found: true, version: document.version, restored: document.restored };
 }
 

@@ -62,6 +62,7 @@ interface ErrorBody {
 
 interface BulkItemAnswer {
   readonly _id?: unknown;
+  readonly _index?: unknown;
   readonly _version?: unknown;
   readonly status?: unknown;
   readonly result?: unknown;
@@ -70,16 +71,17 @@ interface BulkItemAnswer {
 
 /**
  * One item of a `_bulk` answer: `{index: {…}}` or `{delete: {…}}`. With `write`, the item must also be about that
- * document and that version: an answer that was mixed up on its way proves nothing.
+ * document and that version: an answer that was mixed up on its way proves nothing. With `alias`, it must have reached
+ * the index behind it, not an index that took the alias's name (Elasticsearch lets deletes through to such a one).
  */
-export function classifyBulkItem(item: unknown, write?: DocumentWrite): IndexOutcome {
+export function classifyBulkItem(item: unknown, write?: DocumentWrite, alias?: string): IndexOutcome {
   const entry = isRecord(item) ? Object.entries(item) : [];
   const [operation, answer] = entry[0] ?? [];
   if (entry.length !== 1 || !isRecord(answer)) return unknown('an item of the bulk answer is unreadable');
   if (write && (operation !== (write.body === null ? 'delete' : 'index') || answer['_id'] !== write.id)) {
     return unknown('an item of the bulk answer is about something else');
   }
-  const { status, result, error, _version } = answer as BulkItemAnswer;
+  const { status, result, error, _version, _index } = answer as BulkItemAnswer;
   if (typeof status !== 'number') return unknown('an item of the bulk answer has no status');
   if (error !== undefined) return failedItem(status, readError(error));
   // The delete of a missing document answers 404 not_found and still takes the slot at its version.
@@ -87,6 +89,7 @@ export function classifyBulkItem(item: unknown, write?: DocumentWrite): IndexOut
     ((status === 200 || status === 201) && (result === 'created' || result === 'updated' || result === 'deleted')) ||
     (status === 404 && operation === 'delete' && result === 'not_found');
   if (!taken) return unknown(`an item of the bulk answer has status ${status} and result ${String(result)}`);
+  if (alias !== undefined && _index === alias) return unknown(`"${alias}" is an index, not an alias`);
   if (write && _version !== write.version) return unknown(`the bulk answer speaks of version ${String(_version)}`);
   return { kind: 'applied' };
 }

@@ -1,7 +1,10 @@
-import type { Client, ClientOptions } from '@elastic/elasticsearch';
+import type { Client } from '@elastic/elasticsearch';
 import { z } from 'zod';
 import { InvalidOptionsError } from './errors.js';
 import type { Decider } from './protocol/row.js';
+
+/** What the client's constructor takes; its ESM types do not export the name. */
+export type ClientOptions = ConstructorParameters<typeof Client>[0];
 
 /** What happens when plain TypeORM writes an entity that belongs to a consistent repository. */
 export type BypassGuard = 'refuse' | 'warn' | 'off';

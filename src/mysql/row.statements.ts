@@ -51,21 +51,29 @@ export class RowStatements {
 
   /**
    * prepare of an update or a delete: captures the undo image, takes the next version, sets the deadline.
-   * Parameters: operation, next, before, deadline µs, key …, [expected version].
+   * Under `decider: 'mysql'` a pending write is decided already, so the next one may go over it: that is what keeps a
+   * row writable while Elasticsearch is away. A pending delete must be carried out first.
+   * Parameters: operation, next, before, decider, deadline µs, key …, [expected version].
    */
   prepareExisting(withImage: boolean, expectVersion: boolean): string {
     const image = withImage ? undoObject(this.binding.columns.map((column) => column.codec)) : 'NULL';
     return (
-      `UPDATE ${this.table} SET ${this.pending} = JSON_OBJECT('operation', ?, 'next', ?, 'before', ?, 'previous', ${image})` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_OBJECT('operation', ?, 'next', ?, 'before', ?, 'decider', ?, 'version', ${this.version}, 'previous', ${image})` +
       `${this.keepOnUpdate}, ${this.state} = 'prepare', ${this.version} = ${this.nextVersion}, ${this.deadline} = ${DEADLINE}` +
-      ` WHERE ${this.keyIs(1)} AND ${this.state} = 'commit'${expectVersion ? ` AND ${this.version} = ?` : ''}`
+      ` WHERE ${this.keyIs(1)} AND ${this.free()}${expectVersion ? ` AND ${this.version} = ?` : ''}`
     );
   }
 
-  /** prepare of a row that this transaction has just inserted. Parameters: next, deadline µs, key … */
+  private free(): string {
+    if (this.binding.decider === 'elasticsearch') return `${this.state} = 'commit'`;
+    const decided = ['decider', 'operation'].map((name) => `JSON_UNQUOTE(JSON_EXTRACT(${this.pending}, '$.${name}'))`);
+    return `(${this.state} = 'commit' OR (${decided[0]} = 'mysql' AND ${decided[1]} <> 'delete'))`;
+  }
+
+  /** prepare of a row that this transaction has just inserted. Parameters: next, decider, deadline µs, key … */
   prepareInserted(): string {
     return (
-      `UPDATE ${this.table} SET ${this.pending} = JSON_OBJECT('operation', 'insert', 'next', ?, 'before', 'absent', 'previous', NULL)` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_OBJECT('operation', 'insert', 'next', ?, 'before', 'absent', 'decider', ?, 'previous', NULL)` +
       `${this.keepOnUpdate}, ${this.state} = 'prepare', ${this.version} = ${this.nextVersion}, ${this.deadline} = ${DEADLINE}` +
       ` WHERE ${this.keyIs(1)}`
     );
@@ -95,7 +103,7 @@ export class RowStatements {
       `SELECT ${this.state} AS state, ${this.version} AS version, ${this.deadline} IS NULL AS parked, ` +
       `COALESCE(${this.deadline} < UTC_TIMESTAMP(6), 0) AS expired, ` +
       `CAST(${this.deadline} AS CHAR) AS deadline, ` +
-      ['operation', 'next', 'before']
+      ['operation', 'next', 'before', 'decider', 'version']
         .map((name) => `JSON_UNQUOTE(JSON_EXTRACT(${this.pending}, '$.${name}')) AS ${quote(`pending_${name}`)}`)
         .join(', ') +
       `, JSON_TYPE(${this.previous}) = 'OBJECT' AS has_previous, ${[...columns, ...previous].join(', ')}` +

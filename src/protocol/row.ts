@@ -21,6 +21,8 @@ export interface PendingWrite {
   readonly next: Presence;
   /** Had the image before it one? */
   readonly before: Presence;
+  /** Under whose rule the write was prepared: a later change of the option must not change its fate. */
+  readonly decider: Decider;
 }
 
 /** A row in state `prepare`, as one reading of MySQL saw it. */

@@ -1,0 +1,23 @@
+import type { Logger } from '@nestjs/common';
+import type { ResolvedOptions } from '../consistent.options.js';
+import type { DocumentStore } from '../elasticsearch/document.store.js';
+import type { ParkedStore } from '../mysql/parked.store.js';
+import type { RowStore } from '../mysql/row.store.js';
+import type { ConsistentEvents } from '../observe/consistent.events.js';
+import type { ResolveQueue } from '../settle/resolve.queue.js';
+import type { Settler } from '../settle/settler.js';
+import type { EntityBinding } from './entity.binding.js';
+
+/** The parts that work on one entity of one DataSource. Made by the registry at start-up. */
+export interface EntityContext {
+  readonly binding: EntityBinding;
+  readonly store: RowStore;
+  readonly documents: DocumentStore;
+  readonly parked: ParkedStore;
+  readonly settler: Settler;
+  /** For reads: shared batches, bounded. */
+  readonly queue: ResolveQueue;
+  readonly options: ResolvedOptions;
+  readonly events: ConsistentEvents;
+  readonly logger: Logger;
+}

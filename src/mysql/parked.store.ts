@@ -1,0 +1,118 @@
+import type { DataSource } from 'typeorm';
+import type { EntityBinding } from '../entity/entity.binding.js';
+import type { RowImage } from '../entity/row.image.js';
+import { keyTexts } from '../entity/row.key.js';
+import { parkedTableSql } from './consistent.migration.js';
+
+/** Why a pending write waits for a person. */
+export type ParkReason =
+  /** MySQL refuses the flip (a delete that a foreign key now forbids). */
+  | 'commit-refused'
+  /** MySQL refuses the undo image (a unique key was taken meanwhile, a foreign key points here). */
+  | 'restore-refused'
+  /** Elasticsearch refuses the previous image, so the slot cannot be won. */
+  | 'previous-image-refused'
+  /** `decider: 'mysql'`: Elasticsearch refuses the document of a write that is decided. */
+  | 'document-refused';
+
+export interface ParkedRow {
+  readonly id: string;
+  readonly entity: string;
+  readonly table: string;
+  readonly key: Readonly<Record<string, string>>;
+  readonly documentId: string;
+  readonly version: number;
+  readonly reason: ParkReason;
+  readonly attempts: number;
+  readonly lastError: string;
+  readonly parkedAt: string;
+}
+
+const MAX_ERROR_LENGTH = 2_000;
+const COLUMNS =
+  'CAST(id AS CHAR) AS id, entity, table_name, CAST(row_key AS CHAR) AS row_key, document_id, version, reason, attempts, ' +
+  'last_error, CAST(parked_at AS CHAR) AS parked_at';
+
+/** The table `consistent_parked` of one DataSource. */
+export class ParkedStore {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** Creates the table where it is missing. */
+  async ensureTable(): Promise<void> {
+    await this.dataSource.query(parkedTableSql());
+  }
+
+  async record(
+    binding: EntityBinding,
+    row: { image: RowImage; version: number; documentId: string },
+    reason: ParkReason,
+    error: unknown,
+  ): Promise<void> {
+    const key = JSON.stringify(keyTexts(binding, row.image));
+    const message = String((error as Error)?.message ?? error).slice(0, MAX_ERROR_LENGTH);
+    await this.dataSource.query(
+      `INSERT INTO consistent_parked
+         (entity, table_name, row_key, key_hash, document_id, version, reason, attempts, last_error, parked_at, updated_at)
+       VALUES (?, ?, ?, SHA2(?, 256), ?, ?, ?, 1, ?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) AS fresh
+       ON DUPLICATE KEY UPDATE version = fresh.version, reason = fresh.reason, attempts = consistent_parked.attempts + 1,
+         last_error = fresh.last_error, updated_at = UTC_TIMESTAMP(6)`,
+      [binding.name, binding.metadata.tablePath, key, key, row.documentId, row.version, reason, message],
+    );
+  }
+
+  async list(limit = 100): Promise<ParkedRow[]> {
+    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked ORDER BY id LIMIT ?`, [limit])) as Raw[];
+    return rows.map(parkedRow);
+  }
+
+  async find(id: string): Promise<ParkedRow | null> {
+    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked WHERE id = ?`, [id])) as Raw[];
+    return rows[0] ? parkedRow(rows[0]) : null;
+  }
+
+  async count(): Promise<number> {
+    const rows = (await this.dataSource.query('SELECT COUNT(*) AS n FROM consistent_parked')) as { n: number }[];
+    return Number(rows[0]!.n);
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.dataSource.query('DELETE FROM consistent_parked WHERE id = ?', [id]);
+  }
+
+  /** Forgets a row that is no longer in `prepare`. */
+  async forget(binding: EntityBinding, image: RowImage): Promise<void> {
+    const key = JSON.stringify(keyTexts(binding, image));
+    await this.dataSource.query('DELETE FROM consistent_parked WHERE table_name = ? AND key_hash = SHA2(?, 256)', [
+      binding.metadata.tablePath,
+      key,
+    ]);
+  }
+}
+
+interface Raw {
+  id: string;
+  entity: string;
+  table_name: string;
+  row_key: string;
+  document_id: string;
+  version: string | number;
+  reason: string;
+  attempts: number;
+  last_error: string;
+  parked_at: string;
+}
+
+function parkedRow(raw: Raw): ParkedRow {
+  return {
+    id: raw.id,
+    entity: raw.entity,
+    table: raw.table_name,
+    key: JSON.parse(raw.row_key) as Record<string, string>,
+    documentId: raw.document_id,
+    version: Number(raw.version),
+    reason: raw.reason as ParkReason,
+    attempts: Number(raw.attempts),
+    lastError: raw.last_error,
+    parkedAt: raw.parked_at,
+  };
+}

@@ -1,0 +1,252 @@
+import type { EntityBinding } from '../entity/entity.binding.js';
+import type { RowImage } from '../entity/row.image.js';
+import { keyOfImage, type RowKey } from '../entity/row.key.js';
+import { type Decider, MAX_VERSION, type Operation, type PendingWrite, type Presence, type RowState } from '../protocol/row.js';
+import { RowStatements } from './row.statements.js';
+
+/** A connection or a pool: both take statements. */
+export interface SqlRunner {
+  query(sql: string, parameters?: any[]): Promise<any>;
+}
+
+/** One row as one reading saw it. `pending` is set exactly when `state` is `prepare`. */
+export interface LoadedRow {
+  readonly key: RowKey;
+  readonly state: RowState;
+  readonly version: number;
+  readonly expired: boolean;
+  /** In `prepare` without a deadline: waits for a person. */
+  readonly parked: boolean;
+  readonly deadline: string | null;
+  readonly pending: PendingWrite | null;
+  readonly image: RowImage;
+  readonly previous: RowImage | null;
+  /** The version of the image before the pending write; 0 before an insert. */
+  readonly previousVersion: number;
+}
+
+export interface VersionedKey {
+  readonly key: RowKey;
+  readonly version: number;
+}
+
+interface Header {
+  affectedRows: number;
+  insertId: number | string;
+}
+
+const MICROS_PER_MS = 1_000;
+
+/** The protocol's steps on one table, as SQL. Knows nothing of Elasticsearch, decides nothing. */
+export class RowStore {
+  readonly statements: RowStatements;
+
+  constructor(readonly binding: EntityBinding) {
+    this.statements = new RowStatements(binding);
+  }
+
+  // --- inside the transaction that prepares -------------------------------------------------------------------------
+
+  /** Moves an existing `commit` row to `prepare`; its new version, or null when it is not there as expected. */
+  async prepareExisting(
+    runner: SqlRunner,
+    key: RowKey,
+    pending: PendingWrite,
+    deadlineMs: number,
+    expectedVersion?: number,
+  ): Promise<number | null> {
+    const withImage = pending.operation === 'update';
+    const header = await this.change(
+      runner,
+      this.statements.prepareExisting(withImage, expectedVersion !== undefined),
+      [pending.operation, pending.next, pending.before, pending.decider, deadlineMs * MICROS_PER_MS, ...key.parameters],
+      expectedVersion === undefined ? [] : [expectedVersion],
+    );
+    return header.affectedRows === 1 ? versionOf(header.insertId) : null;
+  }
+
+  async prepareInserted(runner: SqlRunner, key: RowKey, next: Presence, deadlineMs: number): Promise<number | null> {
+    const parameters = [next, this.binding.decider, deadlineMs * MICROS_PER_MS, ...key.parameters];
+    const header = await this.change(runner, this.statements.prepareInserted(), parameters);
+    return header.affectedRows === 1 ? versionOf(header.insertId) : null;
+  }
+
+  async setPresence(runner: SqlRunner, key: RowKey, next: Presence, before: Presence): Promise<void> {
+    await this.change(runner, this.statements.setPresence(), [next, before, ...key.parameters]);
+  }
+
+  /** Gives rows of a long transaction their full time again, just before it commits. */
+  async renewDeadlines(runner: SqlRunner, rows: readonly { key: RowKey; complete: boolean }[], deadlineMs: number): Promise<void> {
+    const pending = rows.filter((row) => !row.complete);
+    if (pending.length === 0) return;
+    const parameters = [deadlineMs * MICROS_PER_MS, ...pending.flatMap((row) => row.key.parameters)];
+    await this.change(runner, this.statements.lease(pending.length), parameters);
+  }
+
+  /** State and version without locking. */
+  async probe(runner: SqlRunner, key: RowKey): Promise<{ state: RowState; version: number; parked: boolean } | null> {
+    const rows = await this.select(runner, this.statements.probe(), key.parameters);
+    const row = rows[0];
+    if (!row) return null;
+    const state = row.state as RowState;
+    return { state, version: versionOf(row.version), parked: state === 'prepare' && Number(row.parked) === 1 };
+  }
+
+  /** The row's exact image and deadline, as this transaction sees it. */
+  async image(runner: SqlRunner, key: RowKey): Promise<{ image: RowImage; version: number; deadline: string | null } | null> {
+    const rows = await this.select(runner, this.statements.image(1), key.parameters);
+    const row = rows[0];
+    if (!row) return null;
+    return { image: this.imageOf(row, 'c'), version: versionOf(row.version), deadline: row.deadline as string | null };
+  }
+
+  // --- settling -----------------------------------------------------------------------------------------------------
+
+  /** Reads rows by key, on the primary. Rows that are gone are missing from the answer. */
+  async load(keys: readonly RowKey[], runner: SqlRunner = this.binding.dataSource): Promise<Map<string, LoadedRow>> {
+    const found = new Map<string, LoadedRow>();
+    if (keys.length === 0) return found;
+    const parameters = keys.flatMap((key) => key.parameters);
+    const rows = await this.select(runner, this.statements.load(keys.length), parameters);
+    for (const raw of rows) {
+      const row = this.loaded(raw);
+      found.set(row.key.id, row);
+    }
+    // A case-insensitive key may be asked for in another spelling than the row's own.
+    if (keys.length === 1 && rows.length === 1) found.set(keys[0]!.id, [...found.values()][0]!);
+    return found;
+  }
+
+  /** Flips rows to `commit`, or removes them where that is what their write does. Answers how many were flipped. */
+  async commit(rows: readonly (VersionedKey & { operation: Operation })[], runner: SqlRunner = this.binding.dataSource) {
+    const removals = rows.filter((row) => row.operation === 'delete');
+    const flips = rows.filter((row) => row.operation !== 'delete');
+    let affected = 0;
+    if (flips.length > 0) {
+      affected += (await this.change(runner, this.statements.commit(flips.length), pairs(flips))).affectedRows;
+    }
+    if (removals.length > 0) {
+      affected += (await this.change(runner, this.statements.remove(removals.length), pairs(removals))).affectedRows;
+    }
+    return affected;
+  }
+
+  /** Puts the undo image back at the same version. False when the row is no longer in `prepare` at it. */
+  async restore(row: VersionedKey & { operation: Operation }, runner: SqlRunner = this.binding.dataSource): Promise<boolean> {
+    const sql =
+      row.operation === 'insert'
+        ? this.statements.remove(1)
+        : row.operation === 'update'
+          ? this.statements.restore()
+          : this.statements.commit(1);
+    return (await this.change(runner, sql, pairs([row]))).affectedRows === 1;
+  }
+
+  /** Lifts a pending row above `theirs`, a version that came from outside the protocol. */
+  async lift(row: VersionedKey, theirs: number): Promise<boolean> {
+    return (await this.change(this.binding.dataSource, this.statements.lift(), [theirs, ...pairs([row])])).affectedRows === 1;
+  }
+
+  async park(row: VersionedKey): Promise<boolean> {
+    return (await this.change(this.binding.dataSource, this.statements.park(), pairs([row]))).affectedRows === 1;
+  }
+
+  async unpark(row: VersionedKey): Promise<boolean> {
+    return (await this.change(this.binding.dataSource, this.statements.unpark(), pairs([row]))).affectedRows === 1;
+  }
+
+  /**
+   * Takes up to `limit` rows whose deadline has passed for `leaseMs`. Two sweepers never get the same row: the claim
+   * skips locked rows, and the lease is a later deadline. A deadline is never a matter of safety.
+   */
+  async claim(limit: number, leaseMs: number): Promise<RowKey[]> {
+    const runner = this.binding.dataSource.createQueryRunner('master');
+    try {
+      await runner.startTransaction('READ COMMITTED');
+      const rows = await this.select(runner, this.statements.claim(), [limit]);
+      const keys = rows.map((row) => this.keyOf(row));
+      if (keys.length > 0) {
+        const parameters = [leaseMs * MICROS_PER_MS, ...keys.flatMap((key) => key.parameters)];
+        await this.change(runner, this.statements.lease(keys.length), parameters);
+      }
+      await runner.commitTransaction();
+      return keys;
+    } finally {
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      await runner.release();
+    }
+  }
+
+  /** Rows that are in `prepare` now and are not parked. */
+  async undecided(limit: number, onlyDeletes: boolean): Promise<VersionedKey[]> {
+    const rows = await this.select(this.binding.dataSource, this.statements.undecided(onlyDeletes), [limit]);
+    return rows.map((row) => ({ key: this.keyOf(row), version: versionOf(row.version) }));
+  }
+
+  // --- reading answers ----------------------------------------------------------------------------------------------
+
+  private loaded(row: Record<string, unknown>): LoadedRow {
+    const image = this.imageOf(row, 'c');
+    const state = row.state as RowState;
+    const prepared = state === 'prepare';
+    return {
+      key: keyOfImage(this.binding, image),
+      state,
+      version: versionOf(row.version),
+      expired: Number(row.expired) === 1,
+      parked: prepared && Number(row.parked) === 1,
+      deadline: row.deadline as string | null,
+      pending: prepared
+        ? {
+            operation: row.pending_operation as Operation,
+            next: row.pending_next as Presence,
+            before: row.pending_before as Presence,
+            decider: row.pending_decider as Decider,
+          }
+        : null,
+      image,
+      previous: Number(row.has_previous) === 1 ? this.imageOf(row, 'p') : null,
+      previousVersion: versionOf(row.pending_version ?? 0),
+    };
+  }
+
+  private imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
+    const image: Record<string, string | null> = {};
+    this.binding.columns.forEach((column, at) => {
+      image[column.name] = textOf(row[`${prefix}${at}`]);
+    });
+    return image;
+  }
+
+  private keyOf(row: Record<string, unknown>): RowKey {
+    const image = Object.fromEntries(this.binding.key.map((column, at) => [column.name, textOf(row[`k${at}`])]));
+    return keyOfImage(this.binding, image);
+  }
+
+  private async select(runner: SqlRunner, sql: string, parameters: readonly unknown[]): Promise<Record<string, unknown>[]> {
+    return (await runner.query(sql, [...parameters])) as Record<string, unknown>[];
+  }
+
+  private async change(runner: SqlRunner, sql: string, ...parameters: (readonly unknown[])[]): Promise<Header> {
+    return (await runner.query(sql, parameters.flat(1))) as Header;
+  }
+}
+
+function pairs(rows: readonly VersionedKey[]): unknown[] {
+  const keys = rows.length === 1 ? [] : rows.flatMap((row) => row.key.parameters);
+  return [...keys, ...rows.flatMap((row) => [...row.key.parameters, row.version])];
+}
+
+/** The driver gives text as a string, a number or a Buffer, by the expression's type. */
+function textOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  return Buffer.isBuffer(value) ? value.toString('utf8') : String(value as string | number);
+}
+
+function versionOf(value: unknown): number {
+  const version = Number(value);
+  if (!Number.isSafeInteger(version) || version < 0 || version > MAX_VERSION) {
+    throw new RangeError(`version ${String(value)} is outside 0 … ${MAX_VERSION}`);
+  }
+  return version;
+}

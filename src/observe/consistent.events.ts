@@ -1,0 +1,21 @@
+import { EventEmitter } from 'node:events';
+
+/** What the library reports while it works. Never row contents. */
+export interface ConsistentEventMap {
+  /** A row in `prepare` was settled by somebody who came after its writer. */
+  settled: [{ entity: string; verdict: 'commit' | 'restore'; by: SettlePurpose }];
+  /** A row could be neither committed nor restored. */
+  parked: [{ entity: string; key: string; version: number; reason: string }];
+  /** The index held a version from outside the protocol; the row was lifted above it. */
+  foreignVersion: [{ entity: string; key: string; version: number; theirs: number | null }];
+  /** One write ended. */
+  written: [{ entity: string; operation: string; outcome: string }];
+  /** One sweep over one table ended. */
+  swept: [{ entity: string; claimed: number; settled: number; failed: number }];
+}
+
+/** Who asked for a row to be settled. */
+export type SettlePurpose = 'read' | 'write' | 'sweep' | 'operator';
+
+/** Typed events of one module instance. Listeners must not throw; they run in line with the work. */
+export class ConsistentEvents extends EventEmitter<ConsistentEventMap> {}

@@ -1,0 +1,124 @@
+import type { ObjectLiteral } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { RowImage } from '../entity/row.image.js';
+import { keyOfEntity } from '../entity/row.key.js';
+import { ReadUnsettledError } from '../errors.js';
+import { collectEntities, type EntitySite } from './entity.graph.js';
+import type { Resolution } from './resolution.js';
+
+/** Which entity context an instance belongs to, or undefined when its class is not a consistent one. */
+export type ContextOf = (instance: object) => EntityContext | undefined;
+
+/**
+ * Turns what MySQL returned into what a reader may see. Rows in `commit` cost nothing; those in `prepare` are settled
+ * in shared batches, and the entity gets the values of the image that counts, or is taken out where there is none.
+ */
+export class ReadRepairer {
+  private readonly warned = new Set<string>();
+
+  constructor(private readonly contextOf: ContextOf) {}
+
+  /** Entities of one repository, as a list. Nested consistent entities (loaded relations) are repaired too. */
+  async repairEntities<Entity extends ObjectLiteral>(context: EntityContext, entities: Entity[]): Promise<Entity[]> {
+    if (entities.length === 0) return entities;
+    const list = [...entities];
+    await this.repairSites(collectEntities(list, (instance) => (instance instanceof context.binding.target ? context : this.contextOf(instance))));
+    return list.filter((entity): entity is Entity => entity !== null);
+  }
+
+  /**
+   * Anything that may hold entities: an entity, an array, a page object, any nesting. Entities without a row to be seen
+   * leave their array, or become null. Plain copies of entities cannot be recognised.
+   */
+  async repair<T>(value: T): Promise<T | null> {
+    const holder = { value };
+    await this.repairSites(collectEntities(holder, this.contextOf));
+    return holder.value;
+  }
+
+  private async repairSites(sites: readonly EntitySite[]): Promise<void> {
+    const suspects = sites.filter(({ context, entity }) => context.binding.consistencyOf(entity)?.state !== 'commit');
+    if (suspects.length === 0) return;
+    const removals: EntitySite[] = [];
+    await Promise.all(
+      suspects.map(async (site) => {
+        const resolution = await this.resolve(site);
+        if (!resolution) return;
+        if (resolution.visible === null) removals.push(site);
+        else await overlay(site, resolution, resolution.visible);
+      }),
+    );
+    remove(removals);
+  }
+
+  private async resolve({ context, entity }: EntitySite): Promise<Resolution | null> {
+    const { binding } = context;
+    const key = keyOfEntity(binding, entity);
+    if (!key) {
+      if (!this.warned.has(binding.name)) {
+        this.warned.add(binding.name);
+        context.logger.warn(
+          `${binding.name} was read without its primary key: such a result cannot be repaired. Select the key as well.`,
+        );
+      }
+      return null;
+    }
+    try {
+      return await context.queue.ask(key);
+    } catch (error) {
+      throw new ReadUnsettledError(
+        `${binding.name} ${key.id} is in prepare and cannot be settled now: ${(error as Error).message}. Try again.`,
+        { entity: binding.name, key: key.id },
+        error,
+      );
+    }
+  }
+}
+
+/** Writes the image over the columns that were selected; the others stay undefined. */
+async function overlay({ context, entity }: EntitySite, resolution: Resolution, image: RowImage): Promise<void> {
+  const { binding } = context;
+  for (const column of binding.hydratedColumns) {
+    const { metadata } = column;
+    if (metadata!.getEntityValue(entity) !== undefined) metadata!.setEntityValue(entity, binding.entityValue(column, image));
+  }
+  await followRelations(context, entity, image);
+  binding.setConsistency(entity, { state: 'commit', version: resolution.version });
+  await binding.runAfterLoad(entity);
+}
+
+/** A loaded owning relation whose join column differs in the image that counts is loaded again. */
+async function followRelations({ binding }: EntityContext, entity: ObjectLiteral, image: RowImage): Promise<void> {
+  for (const relation of binding.metadata.relations) {
+    if (!relation.isOwning || relation.isManyToMany || relation.isLazy) continue;
+    const loaded = relation.getEntityValue(entity) as ObjectLiteral | null | undefined;
+    if (loaded === undefined) continue;
+    const where: ObjectLiteral = {};
+    let same = loaded !== null;
+    for (const join of relation.joinColumns) {
+      const column = binding.columns.find((candidate) => candidate.name === join.databaseName);
+      const referenced = join.referencedColumn;
+      if (!column || !referenced) continue;
+      const value = binding.entityValue(column, image);
+      where[referenced.propertyName] = value;
+      same &&= String(referenced.getEntityValue(loaded!)) === String(value);
+    }
+    if (same) continue;
+    const missing = Object.values(where).every((value) => value === null);
+    const target = relation.inverseEntityMetadata.target;
+    const related = missing ? null : await binding.dataSource.manager.findOneBy(target as never, where as never);
+    if (loaded !== null || related !== null) relation.setEntityValue(entity, related);
+  }
+}
+
+/** From the end of each array, so that positions stay true. */
+function remove(sites: readonly EntitySite[]): void {
+  const arrays = new Map<unknown[], number[]>();
+  for (const { holder, property } of sites) {
+    if (Array.isArray(holder)) arrays.set(holder, [...(arrays.get(holder) ?? []), Number(property)]);
+    else (holder as Record<string, unknown>)[property] = null;
+  }
+  for (const [array, positions] of arrays) {
+    for (const at of positions.toSorted((a, b) => b - a)) array.splice(at, 1);
+  }
+}

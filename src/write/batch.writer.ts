@@ -1,0 +1,148 @@
+import type { ObjectLiteral, QueryRunner } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
+import { InvalidOptionsError } from '../errors.js';
+import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import { copyForWrite } from './entity.copy.js';
+import { prepareInTransaction } from './prepare.transaction.js';
+import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
+import { applyToCaller, prepareOne, type WriteKind, type WriteOutcome, type Writer } from './writer.js';
+
+export interface BatchOptions {
+  /** Rows prepared in one MySQL transaction and sent in one bulk. 1 … 1,000, default 200. */
+  readonly chunkSize?: number;
+  /** Told after every chunk. */
+  readonly onProgress?: (progress: { done: number; total: number }) => void;
+}
+
+const DEFAULT_CHUNK = 200;
+const MAX_CHUNK = 1_000;
+
+/**
+ * `saveMany` and `removeMany`: chunks of rows share a prepare transaction, a bulk and a flip; every item has its own
+ * outcome. A row that MySQL refuses is taken back to its savepoint and harms nobody; one that is busy, and every row of
+ * a transaction that broke as a whole, is written by itself.
+ */
+export class BatchWriter {
+  constructor(private readonly writer: Writer) {}
+
+  async write<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    entities: readonly Entity[],
+    options: BatchOptions = {},
+  ): Promise<WriteOutcome<Entity>[]> {
+    const chunkSize = options.chunkSize ?? DEFAULT_CHUNK;
+    if (!Number.isInteger(chunkSize) || chunkSize < 1 || chunkSize > MAX_CHUNK) {
+      throw new InvalidOptionsError(`chunkSize must be 1 … ${MAX_CHUNK}, not ${String(chunkSize)}.`, { chunkSize });
+    }
+    const outcomes: WriteOutcome<Entity>[] = [];
+    for (let from = 0; from < entities.length; from += chunkSize) {
+      const chunk = entities.slice(from, from + chunkSize);
+      outcomes.push(...(await this.writer.track(() => this.writeChunk(context, kind, chunk))));
+      options.onProgress?.({ done: outcomes.length, total: entities.length });
+    }
+    return outcomes;
+  }
+
+  private async writeChunk<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    chunk: readonly Entity[],
+  ): Promise<WriteOutcome<Entity>[]> {
+    const refused = new Map<number, Error>();
+    const prepared = new Map<number, PreparedWrite<Entity>>();
+    const shared = await this.prepareShared(context, kind, chunk, prepared, refused);
+    const outcomes = new Array<WriteOutcome<Entity>>(chunk.length);
+    if (shared) await this.complete(prepared, chunk, outcomes);
+    for (const [at, entity] of chunk.entries()) {
+      const error = refused.get(at);
+      if (outcomes[at]) continue;
+      outcomes[at] = error ? { status: 'failed', entity, error } : await this.writeSingly(context, kind, entity);
+    }
+    return outcomes;
+  }
+
+  private async complete<Entity extends ObjectLiteral>(
+    prepared: ReadonlyMap<number, PreparedWrite<Entity>>,
+    chunk: readonly Entity[],
+    outcomes: WriteOutcome<Entity>[],
+  ): Promise<void> {
+    const positions = [...prepared.keys()];
+    const completions = await this.writer.completer.complete([...prepared.values()]);
+    positions.forEach((at, place) => {
+      const entity = chunk[at]!;
+      const completion = completions[place]!;
+      if (completion.status === 'failed') {
+        outcomes[at] = { status: 'failed', entity, error: completion.error };
+      } else {
+        applyToCaller(prepared.get(at)!, completion, entity);
+        outcomes[at] = { status: completion.status, entity };
+      }
+    });
+  }
+
+  /** False when the transaction as a whole came to nothing. */
+  private async prepareShared<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    chunk: readonly Entity[],
+    prepared: Map<number, PreparedWrite<Entity>>,
+    refused: Map<number, Error>,
+  ): Promise<boolean> {
+    try {
+      await prepareInTransaction(context.binding.dataSource, context, async (runner) => {
+        prepared.clear();
+        refused.clear();
+        for (const [at, given] of chunk.entries()) await this.prepareItem(context, runner, kind, given, at, prepared, refused);
+        await context.store.renewDeadlines(runner, [...prepared.values()], context.options.deadlineMs);
+        return [...prepared.values()];
+      });
+      return true;
+    } catch (error) {
+      // A COMMIT of unknown outcome concerns every row of the chunk; anything else leaves them to be written singly.
+      if (classifyMysqlError((error as Error).cause) === 'lost' && prepared.size > 0 && isUnknown(error)) {
+        for (const at of prepared.keys()) refused.set(at, error as Error);
+      }
+      return false;
+    }
+  }
+
+  private async prepareItem<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    runner: QueryRunner,
+    kind: WriteKind,
+    given: Entity,
+    at: number,
+    prepared: Map<number, PreparedWrite<Entity>>,
+    refused: Map<number, Error>,
+  ): Promise<void> {
+    await runner.query('SAVEPOINT consistent_item');
+    try {
+      prepared.set(at, await prepareOne(context, runner, kind, copyForWrite(context.binding, given), {}));
+    } catch (error) {
+      const fromMysql = (error as { driverError?: unknown }).driverError !== undefined;
+      if (fromMysql && classifyMysqlError(error) !== 'refused') throw error;
+      await runner.query('ROLLBACK TO SAVEPOINT consistent_item');
+      // Duplicates are looked at again singly: the key may be an undecided row's.
+      if (!(error instanceof RowInPrepare) && !fromMysql) refused.set(at, error as Error);
+    }
+  }
+
+  private async writeSingly<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    entity: Entity,
+  ): Promise<WriteOutcome<Entity>> {
+    try {
+      await this.writer.write(context, kind, entity);
+      const deferred = context.binding.consistencyOf(entity)?.state === 'prepare';
+      return { status: deferred ? 'deferred' : 'committed', entity };
+    } catch (error) {
+      return { status: 'failed', entity, error: error as Error };
+    }
+  }
+}
+
+function isUnknown(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'OUTCOME_UNKNOWN';
+}

@@ -1,0 +1,218 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { ConsistentError } from '../errors.js';
+import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import type { IndexOutcome } from '../protocol/outcome.js';
+import { decideAfterConflict, decideAfterIndex } from '../protocol/write.decision.js';
+import type { Resolution } from '../settle/resolution.js';
+import type { PreparedWrite } from './prepared.write.js';
+import { indexRejected, indexUnavailable, outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
+
+/** How one prepared write ended. */
+export type Completion =
+  /** In both stores (or decided there; the flip may still follow). */
+  | { readonly status: 'committed' }
+  /** `decider: 'mysql'` only: decided and durable in MySQL, the index follows. */
+  | { readonly status: 'deferred' }
+  | { readonly status: 'failed'; readonly error: ConsistentError };
+
+const COMMITTED: Completion = { status: 'committed' };
+const DEFERRED: Completion = { status: 'deferred' };
+
+/**
+ * Steps two and three of the write: index, then commit. Works on any number of prepared writes at once; each has its
+ * own outcome, and none is harmed by its neighbour.
+ *
+ * ```
+ *             prepared ──index──┬─ applied ────────────────► flip ─► committed
+ *                               ├─ 409 ──look──┬─ ours ─────► flip ─► committed
+ *                               │              ├─ lost ─────────────► WriteAborted (the row is restored)
+ *                               │              └─ cannot tell ──────► OutcomeUnknown
+ *                               ├─ certainly not: try again, then restore ─► IndexRejected / IndexUnavailable
+ *                               ├─ 503 of the cluster ──race for the slot──► as after a 409, or IndexUnavailable
+ *                               └─ unknown ───────── stays prepare ────────► OutcomeUnknown
+ * ```
+ */
+export class Completer {
+  async complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
+    const completions = new Array<Completion>(writes.length).fill(COMMITTED);
+    const groups = new Map<EntityContext, number[]>();
+    writes.forEach((write, at) => {
+      if (write.complete) return;
+      const group = groups.get(write.context);
+      if (group) group.push(at);
+      else groups.set(write.context, [at]);
+    });
+    await Promise.all(
+      [...groups].map(async ([context, positions]) => {
+        const ended = await this.completeGroup(context, positions.map((at) => writes[at]!));
+        positions.forEach((at, place) => {
+          completions[at] = ended[place]!;
+        });
+      }),
+    );
+    writes.forEach((write, at) => this.report(write, completions[at]!));
+    return completions;
+  }
+
+  private async completeGroup(context: EntityContext, writes: readonly PreparedWrite[]): Promise<Completion[]> {
+    const outcomes = await this.index(context, writes);
+    const landed = writes.filter((_, at) => outcomes[at]!.kind === 'applied');
+    const flips = this.flip(context, landed);
+    const completions = await Promise.all(writes.map((write, at) => this.afterIndex(context, write, outcomes[at]!)));
+    await flips;
+    return completions;
+  }
+
+  /** Sends the documents; repeats, within the time limit, what was refused for certain and may do better soon. */
+  private async index(context: EntityContext, writes: readonly PreparedWrite[]): Promise<IndexOutcome[]> {
+    const { binding, options } = context;
+    const endsAt = performance.now() + options.writeTimeoutMs;
+    const outcomes = new Array<IndexOutcome>(writes.length);
+    let open = writes.map((_, at) => at);
+    for (let attempt = 0; open.length > 0; attempt++) {
+      const timeoutMs = Math.max(1, endsAt - performance.now());
+      const requests = open.map((at) => ({ id: writes[at]!.documentId, version: writes[at]!.version, body: writes[at]!.body }));
+      const answers = await context.documents.write(binding.alias, requests, {
+        timeoutMs,
+        refresh: binding.options.refresh ?? false,
+      });
+      open.forEach((at, place) => {
+        outcomes[at] = answers[place]!;
+      });
+      const pauseMs = options.retry.backoffMs * 2 ** attempt;
+      const mayRetry = attempt < options.retry.attempts && performance.now() + pauseMs < endsAt;
+      open = open.filter((at) => decideAfterIndex(outcomes[at]!, writes[at]!.pending.decider, mayRetry) === 'retry');
+      if (open.length > 0) await sleep(pauseMs);
+    }
+    return outcomes;
+  }
+
+  private async afterIndex(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    switch (decideAfterIndex(outcome, write.pending.decider, false)) {
+      case 'commit':
+        return COMMITTED;
+      case 'look':
+        return this.look(context, write);
+      case 'race':
+        return this.race(context, write, outcome);
+      case 'park':
+        return this.parkRefused(context, write, outcome);
+      case 'restore':
+        return this.restore(context, write, outcome);
+      default: {
+        if (write.pending.decider === 'mysql') return DEFERRED;
+        const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unknown' }>;
+        return failed(outcomeUnknown(write, reason, cause));
+      }
+    }
+  }
+
+  /** Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. */
+  private async flip(context: EntityContext, landed: readonly PreparedWrite[]): Promise<void> {
+    if (landed.length === 0) return;
+    const rows = landed.map(({ key, version, pending }) => ({ key, version, operation: pending.operation }));
+    const flipped = context.store.commit(rows).catch(async (error: unknown) => {
+      // One row that MySQL refuses must not keep its neighbours in prepare.
+      if (rows.length > 1 && classifyMysqlError(error) === 'refused') {
+        for (const row of rows) await context.store.commit([row]).catch((refusal: unknown) => this.notFlipped(context, refusal));
+      } else this.notFlipped(context, error);
+    });
+    const limit = new AbortController();
+    await Promise.race([flipped, sleep(context.options.writeTimeoutMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
+    limit.abort();
+  }
+
+  private notFlipped(context: EntityContext, error: unknown): void {
+    context.logger.warn(
+      `${context.binding.name}: a decided write could not be flipped to commit and will be settled later: ${(error as Error).message}`,
+    );
+  }
+
+  /** 409. Settling the row by the usual table tells who took the slot. */
+  private async look(context: EntityContext, write: PreparedWrite): Promise<Completion> {
+    const resolution = await this.settleOwn(context, write, false);
+    if (resolution instanceof Error) {
+      if (write.pending.decider === 'mysql') return DEFERRED;
+      return failed(outcomeUnknown(write, `its version was taken, and by whom could not be seen: ${resolution.message}`, resolution));
+    }
+    if (write.pending.decider === 'mysql') return resolution.settled ? COMMITTED : DEFERRED;
+    return this.byFate(write, resolution, 'its version was taken in the index, and later writes hide by whom');
+  }
+
+  /** The cluster said 503: an inner try may have been applied. Winning the slot ourselves makes it certain. */
+  private async race(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unavailable' }>;
+    const resolution = await this.settleOwn(context, write, true);
+    if (resolution instanceof Error) return failed(outcomeUnknown(write, reason, cause));
+    const ours = resolution.actedAt === write.version;
+    if (ours && resolution.acted === 'restored') return failed(indexUnavailable(write, reason, cause));
+    return this.byFate(write, resolution, reason);
+  }
+
+  private byFate(write: PreparedWrite, resolution: Resolution, reason: string): Completion {
+    const acted = resolution.actedAt === write.version ? resolution.acted : null;
+    const row = acted ?? (resolution.settled ? 'moved' : 'unsettled');
+    const slot = resolution.slot ?? { found: false };
+    const fate = decideAfterConflict(write.version, write.pending.next, slot, row);
+    if (fate === 'landed') return COMMITTED;
+    if (fate === 'aborted') return failed(writeAborted(write));
+    return failed(resolution.parked ? rowParked(write, reason) : outcomeUnknown(write, reason));
+  }
+
+  private async settleOwn(context: EntityContext, write: PreparedWrite, race: boolean): Promise<Resolution | Error> {
+    const results = await context.settler.resolve([write.key], {
+      purpose: 'write',
+      timeoutMs: context.options.writeTimeoutMs,
+      claimed: race,
+      ...(race ? {} : { conflictedAt: write.version }),
+    });
+    return results.get(write.key.id)!;
+  }
+
+  /** Certainly not applied: the undo image goes back without a race, nobody else has anything to put at this version. */
+  private async restore(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    const { key, version, pending, image, documentId } = write;
+    try {
+      await context.store.restore({ key, version, operation: pending.operation });
+    } catch (error) {
+      if (classifyMysqlError(error) === 'refused') {
+        await context.parked.record(context.binding, { image, version, documentId }, 'restore-refused', error).catch(() => undefined);
+        await context.store.park({ key, version }).catch(() => false);
+        context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason: 'restore-refused' });
+      }
+      context.logger.warn(`${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`);
+    }
+    if (outcome.kind === 'refused') return failed(indexRejected(write, outcome));
+    const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unavailable' }>;
+    return failed(indexUnavailable(write, reason, cause));
+  }
+
+  /** `decider: 'mysql'`: the write stands, its document does not; a person must look. */
+  private async parkRefused(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    const { key, version, image, documentId } = write;
+    const { reason } = outcome as Extract<IndexOutcome, { kind: 'refused' }>;
+    try {
+      await context.parked.record(context.binding, { image, version, documentId }, 'document-refused', new Error(reason));
+      await context.store.park({ key, version });
+      context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason: 'document-refused' });
+    } catch (error) {
+      context.logger.warn(`${context.binding.name}: a refused document could not be parked yet: ${(error as Error).message}`);
+    }
+    context.logger.error(`${context.binding.name} ${key.id}: Elasticsearch refuses the document of a decided write: ${reason}`);
+    return DEFERRED;
+  }
+
+  private report(write: PreparedWrite, completion: Completion): void {
+    const outcome = completion.status === 'failed' ? completion.error.code : completion.status;
+    write.context.events.emit('written', {
+      entity: write.context.binding.name,
+      operation: write.pending.operation,
+      outcome,
+    });
+  }
+}
+
+function failed(error: ConsistentError): Completion {
+  return { status: 'failed', error };
+}

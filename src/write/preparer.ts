@@ -1,0 +1,175 @@
+import type { ObjectLiteral, QueryRunner } from 'typeorm';
+import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { RowImage } from '../entity/row.image.js';
+import { keyOfEntity, type RowKey } from '../entity/row.key.js';
+import { RowNotFoundError, StaleVersionError, UnsupportedOperationError } from '../errors.js';
+import type { LoadedRow } from '../mysql/row.store.js';
+import type { PendingWrite, Presence } from '../protocol/row.js';
+import { RowInPrepare, type PreparedWrite } from './prepared.write.js';
+import { sanction } from './sanctioned.js';
+
+/** Writes through TypeORM that change columns of a row that exists. */
+export type UpdateVia = 'save' | 'softRemove' | 'recover';
+
+export interface PrepareOptions {
+  /** Optimistic concurrency: refuse unless the row is at this version. */
+  readonly expectedVersion?: number;
+}
+
+/**
+ * The MySQL half of a write, inside a transaction that somebody else begins and commits. TypeORM writes the entity's
+ * own columns, so listeners, subscribers, transformers, version and date columns work as users know them; the protocol
+ * columns and the undo image are ours, in SQL.
+ */
+export class Preparer<Entity extends ObjectLiteral = any> {
+  constructor(private readonly context: EntityContext) {}
+
+  /** Inserts or updates, by whether the row is there. */
+  async save(runner: QueryRunner, entity: Entity, options: PrepareOptions): Promise<PreparedWrite<Entity>> {
+    const key = keyOfEntity(this.context.binding, entity);
+    const row = key && (await this.context.store.probe(runner, key));
+    if (!key || !row) {
+      if (options.expectedVersion !== undefined) throw this.notFound(key);
+      return this.insert(runner, entity);
+    }
+    return this.update(runner, entity, 'save', options);
+  }
+
+  async insert(runner: QueryRunner, entity: Entity): Promise<PreparedWrite<Entity>> {
+    const { binding, store, options } = this.context;
+    await runner.manager.insert(binding.target as never, sanction(entity) as never);
+    const key = keyOfEntity(binding, entity);
+    if (!key) {
+      throw new UnsupportedOperationError(
+        `${binding.name}: the primary key is made by the database and cannot be read back. Use AUTO_INCREMENT ` +
+          `(@PrimaryGeneratedColumn()), @PrimaryGeneratedColumn('uuid'), or set the key before saving.`,
+        { entity: binding.name },
+      );
+    }
+    const version = await store.prepareInserted(runner, key, 'present', options.deadlineMs);
+    if (version === null) throw this.notFound(key);
+    return this.finish(runner, key, { operation: 'insert', next: 'present', before: 'absent', decider: binding.decider });
+  }
+
+  /** Updates a row that must exist. */
+  async update(runner: QueryRunner, entity: Entity, via: UpdateVia, options: PrepareOptions): Promise<PreparedWrite<Entity>> {
+    const { binding } = this.context;
+    const key = this.requireKey(entity);
+    const pending: PendingWrite = { operation: 'update', next: 'present', before: 'present', decider: binding.decider };
+    await this.prepareExisting(runner, key, pending, options);
+    await this.throughTypeOrm(runner, entity, via);
+    return this.finish(runner, key, pending);
+  }
+
+  /** Writes a row again that the same transaction has prepared: version, deadline and undo image are the first write's. */
+  async updateAgain(runner: QueryRunner, entity: Entity, via: UpdateVia, own: PreparedWrite): Promise<PreparedWrite<Entity>> {
+    await this.throughTypeOrm(runner, entity, via);
+    return this.finish(runner, own.key, own.pending);
+  }
+
+  private async throughTypeOrm(runner: QueryRunner, entity: Entity, via: UpdateVia): Promise<void> {
+    const { binding } = this.context;
+    sanction(entity);
+    if (via === 'save') await runner.manager.save(binding.target as never, entity as never, { transaction: false });
+    else if (via === 'softRemove') await runner.manager.softRemove(entity, { transaction: false });
+    else await runner.manager.recover(entity, { transaction: false });
+  }
+
+  /** Prepares a delete: the row itself goes when the write commits. */
+  async remove(runner: QueryRunner, entity: Entity, options: PrepareOptions): Promise<PreparedWrite<Entity>> {
+    const { binding } = this.context;
+    const key = this.requireKey(entity);
+    const pending: PendingWrite = { operation: 'delete', next: 'absent', before: 'present', decider: binding.decider };
+    await this.prepareExisting(runner, key, pending, options);
+    const identifier = binding.metadata.getEntityIdMap(entity);
+    await runner.broadcaster.broadcast('BeforeRemove', binding.metadata, sanction(entity), entity, identifier);
+    if (binding.shape.referencedBy.length > 0) await this.tryRemoval(runner, key);
+    await runner.broadcaster.broadcast('AfterRemove', binding.metadata, entity, entity, identifier);
+    return this.finish(runner, key, pending);
+  }
+
+  /** A foreign key that forbids the delete must say so now, not after the document is gone. */
+  private async tryRemoval(runner: QueryRunner, key: RowKey): Promise<void> {
+    const { binding, store } = this.context;
+    await runner.query('SAVEPOINT consistent_removal');
+    await runner.query(`DELETE FROM ${binding.table} WHERE ${store.statements.keyIs(1)}`, [...key.parameters]);
+    await runner.query('ROLLBACK TO SAVEPOINT consistent_removal');
+  }
+
+  private async prepareExisting(runner: QueryRunner, key: RowKey, pending: PendingWrite, options: PrepareOptions) {
+    const { store } = this.context;
+    const version = await store.prepareExisting(
+      runner,
+      key,
+      pending,
+      this.context.options.deadlineMs,
+      options.expectedVersion,
+    );
+    if (version !== null) return;
+    const row = await store.probe(runner, key);
+    if (!row) throw this.notFound(key);
+    if (row.state === 'prepare') throw new RowInPrepare(this.context, key);
+    if (options.expectedVersion !== undefined && row.version !== options.expectedVersion) {
+      throw new StaleVersionError(
+        `${this.context.binding.name} ${key.id} is at version ${row.version}, not ${options.expectedVersion}: ` +
+          'somebody wrote it since you read it. Read it again and decide anew.',
+        { entity: this.context.binding.name, key: key.id, version: row.version, expectedVersion: options.expectedVersion },
+      );
+    }
+    // Committed by another writer between our UPDATE and the look: simply try again.
+    throw new RowInPrepare(this.context, key);
+  }
+
+  /** Reads the new image back, makes the document of it, and corrects what was assumed of both images' documents. */
+  private async finish(runner: QueryRunner, key: RowKey, assumed: PendingWrite): Promise<PreparedWrite<Entity>> {
+    const { binding, store } = this.context;
+    const row = (await store.load([key], runner)).get(key.id);
+    if (!row) throw this.notFound(key);
+    const entity = (await binding.hydrate(row.image)) as Entity;
+    const next: Presence = assumed.operation === 'delete' ? 'absent' : binding.presence(row.image, entity);
+    const before = await this.presenceBefore(row, entity, assumed);
+    const pending: PendingWrite = { ...assumed, next, before };
+    // Under decider 'mysql' the write may have gone over one whose document is still to be taken away.
+    const complete = next === 'absent' && before === 'absent' && pending.decider === 'elasticsearch';
+    if (complete) {
+      await store.commit([{ key, version: row.version, operation: assumed.operation }], runner);
+    } else if (next !== assumed.next || before !== assumed.before) {
+      await store.setPresence(runner, key, next, before);
+    }
+    return {
+      context: this.context,
+      key: row.key,
+      documentId: documentIdOf(binding, row.image),
+      version: row.version,
+      deadline: complete ? null : row.deadline,
+      pending,
+      body: next === 'present' ? documentTextOf(binding, row.image, entity) : null,
+      image: row.image,
+      entity,
+      complete,
+    };
+  }
+
+  private async presenceBefore(row: LoadedRow, after: Entity, assumed: PendingWrite): Promise<Presence> {
+    const { binding } = this.context;
+    if (assumed.operation === 'insert') return 'absent';
+    if (!binding.options.when && !binding.metadata.deleteDateColumn) return 'present';
+    const image: RowImage = assumed.operation === 'delete' ? row.image : row.previous!;
+    return binding.presence(image, assumed.operation === 'delete' ? after : ((await binding.hydrate(image)) as Entity));
+  }
+
+  private requireKey(entity: Entity): RowKey {
+    const { binding } = this.context;
+    const key = keyOfEntity(binding, entity);
+    if (key) return key;
+    throw new RowNotFoundError(`${binding.name}: the entity has no primary key, so there is no row to change.`, {
+      entity: binding.name,
+    });
+  }
+
+  private notFound(key: RowKey | undefined): RowNotFoundError {
+    const { name } = this.context.binding;
+    return new RowNotFoundError(`${name} ${key?.id ?? '(no key)'} does not exist.`, { entity: name, key: key?.id });
+  }
+}

@@ -1,0 +1,58 @@
+import { IndexRejectedError, IndexUnavailableError, OutcomeUnknownError, RowParkedError, WriteAbortedError } from '../errors.js';
+import type { IndexOutcome } from '../protocol/outcome.js';
+import type { PreparedWrite } from './prepared.write.js';
+
+/** What every error about one write tells: enough to find the row and its document, nothing of their contents. */
+function facts(write: PreparedWrite): Record<string, unknown> {
+  return {
+    entity: write.context.binding.name,
+    key: write.key.id,
+    documentId: write.documentId,
+    operation: write.pending.operation,
+    version: write.version,
+    deadline: write.deadline,
+  };
+}
+
+function subject(write: PreparedWrite): string {
+  return `${write.pending.operation} of ${write.context.binding.name} ${write.key.id} at version ${write.version}`;
+}
+
+export function outcomeUnknown(write: PreparedWrite, reason: string, cause?: unknown): OutcomeUnknownError {
+  return new OutcomeUnknownError(
+    `The ${subject(write)} may or may not have happened: ${reason}. The row stays in prepare until ${write.deadline} ` +
+      '(UTC) at most; the next read or the sweeper settles it. Read the row to learn its fate; do not repeat the write blindly.',
+    { ...facts(write), reason },
+    cause,
+  );
+}
+
+export function indexRejected(write: PreparedWrite, outcome: Extract<IndexOutcome, { kind: 'refused' }>): IndexRejectedError {
+  return new IndexRejectedError(
+    `Elasticsearch refuses the document of the ${subject(write)}: ${outcome.type}: ${outcome.reason}. The row is as it was ` +
+      'before. Correct the value or the mapping.',
+    { ...facts(write), status: outcome.status, type: outcome.type, reason: outcome.reason },
+  );
+}
+
+export function indexUnavailable(write: PreparedWrite, reason: string, cause?: unknown): IndexUnavailableError {
+  return new IndexUnavailableError(
+    `Elasticsearch did not take the ${subject(write)}: ${reason}. The row is as it was before. Try again later.`,
+    { ...facts(write), reason },
+    cause,
+  );
+}
+
+export function writeAborted(write: PreparedWrite): WriteAbortedError {
+  return new WriteAbortedError(
+    `The ${subject(write)} took longer than its deadline and was settled as not happened. Try again.`,
+    facts(write),
+  );
+}
+
+export function rowParked(write: PreparedWrite, reason: string): RowParkedError {
+  return new RowParkedError(
+    `The ${subject(write)} can be neither committed nor undone by itself (${reason}). It waits among the parked rows.`,
+    { ...facts(write), reason },
+  );
+}

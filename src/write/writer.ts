@@ -1,0 +1,137 @@
+import type { ObjectLiteral, QueryRunner } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
+import { ShuttingDownError, type ConsistentError } from '../errors.js';
+import { Completer, type Completion } from './completer.js';
+import { copyBack, copyForWrite } from './entity.copy.js';
+import { prepareInTransaction } from './prepare.transaction.js';
+import type { PreparedWrite } from './prepared.write.js';
+import { type PrepareOptions, Preparer } from './preparer.js';
+
+/*
+ * The write, as a state machine. Left: what MySQL holds. Right: what may follow.
+ *
+ *   (nothing written)
+ *        │ prepare: one short MySQL transaction: new columns, state = prepare, version v, deadline, undo image
+ *        │   fails ──────────────────────────────► (nothing written), the database's error
+ *        │   row already in prepare ─────────────► settle it first, or RowBusy / RowParked
+ *        │   connection breaks in COMMIT ────────► (nothing written) or PREPARE(v), OutcomeUnknown
+ *        ▼
+ *   PREPARE(v)   no connection, no lock is held from here on; anybody may settle the row after its deadline
+ *        │ index: PUT or DELETE the document at external version v
+ *        │   refused for certain ────────────────► restore the undo image at v ─► COMMIT(v), IndexRejected / IndexUnavailable
+ *        │   unknown ────────────────────────────► PREPARE(v), OutcomeUnknown
+ *        │   409, the slot was lost ─────────────► restored by whoever won ────► COMMIT(v), WriteAborted
+ *        ▼
+ *   PREPARE(v), decided
+ *        │ commit: state = commit where version = v and state = prepare (a delete removes the row)
+ *        │   fails ──────────────────────────────► PREPARE(v), decided; settled later; the caller gets success
+ *        ▼
+ *   COMMIT(v)
+ *
+ * `decider: 'mysql'`: PREPARE(v) is decided at once; what the index says only tells when the flip may follow.
+ */
+
+/** The fate of one item of `saveMany` or `removeMany`. */
+export type WriteOutcome<Entity extends ObjectLiteral> =
+  /** In both stores. */
+  | { readonly status: 'committed'; readonly entity: Entity }
+  /** `decider: 'mysql'`: durable in MySQL, the index follows. */
+  | { readonly status: 'deferred'; readonly entity: Entity }
+  /** See the error's `code`. With OUTCOME_UNKNOWN the write may still have happened. */
+  | { readonly status: 'failed'; readonly entity: Entity; readonly error: Error };
+
+export type WriteKind = 'save' | 'insert' | 'update' | 'remove' | 'softRemove' | 'recover';
+
+/** Carries writes of any entity through the protocol, and knows which are under way. */
+export class Writer {
+  readonly completer = new Completer();
+  private readonly active = new Set<Promise<unknown>>();
+  private closed = false;
+
+  /** One row. Resolves with the caller's object, completed; throws what the failure table says. */
+  async write<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    given: Entity,
+    options: PrepareOptions = {},
+  ): Promise<Entity> {
+    return this.track(async () => {
+      const prepared = await prepareInTransaction(context.binding.dataSource, context, async (runner) => [
+        await prepareOne(context, runner, kind, copyForWrite(context.binding, given), options),
+      ]);
+      const [completion] = await this.completer.complete(prepared);
+      return settleCaller(prepared[0]!, completion!, given);
+    });
+  }
+
+  /** Counts an operation as under way until it ends. Refused once shutdown has begun. */
+  async track<T>(operation: () => Promise<T>): Promise<T> {
+    if (this.closed) {
+      throw new ShuttingDownError('The application is shutting down and takes no new writes. Try again on another instance.');
+    }
+    const running = operation();
+    const ended = running.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.active.add(ended);
+    try {
+      return await running;
+    } finally {
+      this.active.delete(ended);
+    }
+  }
+
+  /** Takes no new writes and waits for those under way, at most `timeoutMs`. False if some were still running. */
+  async drain(timeoutMs: number): Promise<boolean> {
+    this.closed = true;
+    if (this.active.size === 0) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), timeoutMs);
+    });
+    const done = Promise.all(this.active).then(() => true);
+    return Promise.race([done, late]).finally(() => clearTimeout(timer));
+  }
+}
+
+/** The MySQL half of one write of any kind. */
+export async function prepareOne<Entity extends ObjectLiteral>(
+  context: EntityContext,
+  runner: QueryRunner,
+  kind: WriteKind,
+  entity: Entity,
+  options: PrepareOptions,
+): Promise<PreparedWrite<Entity>> {
+  const preparer = new Preparer<Entity>(context);
+  if (kind === 'save') return preparer.save(runner, entity, options);
+  if (kind === 'insert') return preparer.insert(runner, entity);
+  if (kind === 'remove') return preparer.remove(runner, entity, options);
+  return preparer.update(runner, entity, kind === 'update' ? 'save' : kind, options);
+}
+
+/** Gives the caller's object what the database made of it, or throws the completion's error. */
+export function settleCaller<Entity extends ObjectLiteral>(
+  write: PreparedWrite<Entity>,
+  completion: Completion,
+  given: Entity,
+): Entity {
+  if (completion.status === 'failed') throw completion.error;
+  applyToCaller(write, completion, given);
+  return given;
+}
+
+export function applyToCaller<Entity extends ObjectLiteral>(
+  write: PreparedWrite<Entity>,
+  completion: Exclude<Completion, { status: 'failed' }>,
+  given: Entity,
+): void {
+  const { binding } = write.context;
+  if (write.pending.operation !== 'delete') copyBack(binding, write.entity, given);
+  binding.setConsistency(given, {
+    state: completion.status === 'deferred' ? 'prepare' : 'commit',
+    version: write.version,
+  });
+}
+
+export type { ConsistentError };

@@ -8,6 +8,8 @@ import { ServersError } from './servers.error.mjs';
 const FIX =
   'set NEST_CONSISTENT_CACHE to a folder that can be written and that every user can enter, e.g. /var/tmp/nest-consistent';
 
+const SAY_WAITING_AFTER_MS = 1_000;
+
 /** Where servers are unpacked: $NEST_CONSISTENT_CACHE, else a folder of the system (root) or of the user. */
 export function cacheFolder(env = process.env, isRoot = process.getuid?.() === 0) {
   if (env.NEST_CONSISTENT_CACHE) return env.NEST_CONSISTENT_CACHE;
@@ -73,12 +75,14 @@ export async function removeCache() {
  * @template T
  * @param {string} file
  * @param {() => Promise<T>} action
+ * @param {() => void} [onWait] called once if another process has the lock
  * @returns {Promise<T>}
  */
-export async function withLock(file, action) {
+export async function withLock(file, action, onWait = () => {}) {
   const holder = spawn('flock', ['-x', file, 'sh', '-c', 'echo locked; exec cat'], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });
+  const waiting = setTimeout(onWait, SAY_WAITING_AFTER_MS);
   try {
     await new Promise((resolve, reject) => {
       holder.once('error', reject);
@@ -91,6 +95,8 @@ export async function withLock(file, action) {
       'apt-get install util-linux (it has flock), and check that the folder can be written',
       error,
     );
+  } finally {
+    clearTimeout(waiting);
   }
   try {
     return await action();

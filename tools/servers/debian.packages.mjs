@@ -16,7 +16,7 @@ import {
 import { arch, platform } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { folderSizeInBytes, openCache, withLock } from './cache.folder.mjs';
-import { runToEnd, which } from './child.process.mjs';
+import { disown, own, runToEnd, which } from './child.process.mjs';
 import { ServersError } from './servers.error.mjs';
 
 /** Has the newest MySQL and JDK; `testing` is the second try, when a library of sid is in transition. */
@@ -201,11 +201,13 @@ export async function unpackPackages({ name, packages, reporter, finish }) {
   const obstacle = await obstacleToPackages();
   const archive = await debianArchive();
   if (obstacle || !archive) throw new ServersError(`cannot unpack ${packages.join(', ')}: ${obstacle}`, OTHER_WAYS);
-  return withLock(join(cache, 'packages.lock'), async () => {
+  const install = async () => {
     if (await isThere()) return home;
     const aptRoot = join(cache, 'apt');
     const files = await download(aptRoot, archive, packages, reporter);
     const folder = await mkdtemp(`${home}.new-`);
+    const unfinished = { folder };
+    own(unfinished);
     try {
       for (const file of files) await runToEnd('dpkg-deb', ['-x', file, folder]);
       for (const unused of ['doc', 'man', 'lintian', 'locale', 'bug']) {
@@ -219,8 +221,12 @@ export async function unpackPackages({ name, packages, reporter, finish }) {
     } catch (error) {
       await rm(folder, { recursive: true, force: true });
       throw error;
+    } finally {
+      disown(unfinished);
     }
     await rm(join(aptRoot, 'cache'), { recursive: true, force: true });
     return home;
-  });
+  };
+  const onWait = () => reporter.say(`waiting for another run that downloads packages, to get ${packages.join(', ')}`);
+  return withLock(join(cache, 'packages.lock'), install, onWait);
 }

@@ -1,7 +1,7 @@
 import { chmod, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { folderSizeInBytes, openCache, withLock } from './cache.folder.mjs';
-import { runToEnd } from './child.process.mjs';
+import { disown, own, runToEnd } from './child.process.mjs';
 import { findJdk, runMaven, unpackJava } from './java.install.mjs';
 import { reasonOf, ServersError } from './servers.error.mjs';
 
@@ -67,9 +67,11 @@ async function unpackElasticsearch(version, reporter) {
   const home = join(cache, `elasticsearch-${version}`);
   const isThere = () => stat(home).catch(() => undefined);
   if (await isThere()) return home;
-  return withLock(join(cache, 'elasticsearch.lock'), async () => {
+  const install = async () => {
     if (await isThere()) return home;
     const folder = await mkdtemp(join(cache, 'elasticsearch.new-'));
+    const unfinished = { folder };
+    own(unfinished);
     try {
       // A repository of its own: its size is the progress, and nothing stays behind in the user's.
       const repository = join(folder, 'repository');
@@ -80,7 +82,7 @@ async function unpackElasticsearch(version, reporter) {
         `downloading Elasticsearch ${version} with Maven`,
         size,
         undefined,
-        runMaven(args, reporter),
+        runMaven(args, folder, reporter),
       );
       const server = join(folder, 'server', `elasticsearch-${version}`);
       await chmod(server, 0o755);
@@ -94,6 +96,9 @@ async function unpackElasticsearch(version, reporter) {
       throw new ServersError(`cannot get Elasticsearch ${version}: ${reasonOf(error)}`, fix, error);
     } finally {
       await rm(folder, { recursive: true, force: true });
+      disown(unfinished);
     }
-  });
+  };
+  const onWait = () => reporter.say(`waiting for another run that downloads Elasticsearch ${version}`);
+  return withLock(join(cache, 'elasticsearch.lock'), install, onWait);
 }

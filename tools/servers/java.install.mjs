@@ -93,12 +93,12 @@ async function finishJava(root) {
   if (!home) throw new Error('the packages hold no JDK');
   const java = join(jvms, home, 'bin/java');
   await rename(java, `${java}.real`);
-  // Java starts children through a helper program that would look for the host's older libc: VFORK does without it.
+  // Java starts children through a helper program that would look for the host's older libc: FORK does without it.
   const script = `#!/bin/sh
 home=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd -P) || exit 1
 root=$(CDPATH= cd -- "$home/../../../.." && pwd) || exit 1
 unset LD_PRELOAD LD_LIBRARY_PATH
-exec "$root/${loader}" --library-path "$root/${libraries}" "$home/bin/java.real" -Djdk.lang.Process.launchMechanism=VFORK "$@"
+exec "$root/${loader}" --library-path "$root/${libraries}" "$home/bin/java.real" -Djdk.lang.Process.launchMechanism=FORK "$@"
 `;
   await writeFile(java, script, { mode: 0o755 });
   await mkdir(join(root, 'etc/ssl/certs/java'), { recursive: true });
@@ -108,19 +108,21 @@ exec "$root/${loader}" --library-path "$root/${libraries}" "$home/bin/java.real"
 /**
  * Runs Maven: the machine's own, and where that is missing or fails, an unpacked one.
  * @param {string[]} args
+ * @param {string} cwd some plugins write there, even without a project
  * @param {import('./progress.reporter.mjs').Reporter} reporter
  */
-export async function runMaven(args, reporter) {
+export async function runMaven(args, cwd, reporter) {
   const own = which('mvn');
   if (own) {
     try {
-      return await runToEnd(own, args);
+      return await runToEnd(own, args, { cwd });
     } catch (error) {
       reporter.say(`${own} failed, trying with a Maven and a JDK from Debian packages\n${String(error)}`);
     }
   }
   const { jdk, maven } = await unpackJava(reporter);
   return runToEnd(maven, args, {
+    cwd,
     env: { ...process.env, JAVA_HOME: jdk.home, M2_HOME: undefined, MAVEN_HOME: undefined },
   });
 }

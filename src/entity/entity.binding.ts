@@ -2,7 +2,7 @@ import type { DataSource, EntityMetadata, ObjectLiteral } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import type { MysqlDriver } from 'typeorm/driver/mysql/MysqlDriver.js';
 import { Consistency } from '../consistency.columns.js';
-import type { ConsistentEntityOptions, DocumentBody } from '../consistent.decorator.js';
+import type { ConsistentEntityOptions } from '../consistent.decorator.js';
 import { InvalidSchemaError } from '../errors.js';
 import { columnCodec, type ColumnCodec, type DriverSettings } from '../mysql/column.codec.js';
 import type { TableShape } from '../mysql/table.introspection.js';
@@ -41,13 +41,14 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
 
   constructor(
     readonly dataSource: DataSource,
+    readonly dataSourceName: string,
     readonly metadata: EntityMetadata,
     readonly shape: TableShape,
     readonly options: ConsistentEntityOptions<Entity>,
     defaultDecider: Decider,
   ) {
     this.name = metadata.name;
-    this.alias = typeof options.index === 'function' ? options.index(dataSource.name) : options.index;
+    this.alias = typeof options.index === 'function' ? options.index(dataSourceName) : options.index;
     this.decider = options.decider ?? defaultDecider;
     this.names = consistencyNames(metadata);
     this.driver = dataSource.driver as MysqlDriver;
@@ -133,7 +134,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   }
 }
 
-function consistencyNames(metadata: EntityMetadata): ConsistencyNames {
+export function consistencyNames(metadata: EntityMetadata): ConsistencyNames {
   const embedded = metadata.embeddeds.find((candidate) => candidate.type === Consistency);
   if (!embedded) {
     throw new InvalidSchemaError(
@@ -160,5 +161,3 @@ function driverSettings(dataSource: DataSource): DriverSettings {
     decimalNumbers: (merged.decimalNumbers as boolean | undefined) ?? false,
   };
 }
-
-export type { DocumentBody };

@@ -129,7 +129,7 @@ export function printedNumber(column: ColumnShape, text: string): number {
 /** Rounds half to even, as MySQL does; `toPrecision` alone rounds half up. */
 function sixDigits(value: number): number {
   const rounded = value.toPrecision(MAX_FLOAT_DIGITS);
-  const exact = value.toExponential(60);
+  const exact = value.toExponential(20);
   const [mantissa, exponent] = exact.split('e') as [string, string];
   const digits = mantissa.replace(/^-?(\d)\./, '$1');
   const isTie = /^50*$/.test(digits.slice(MAX_FLOAT_DIGITS));

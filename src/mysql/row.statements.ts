@@ -162,10 +162,14 @@ export class RowStatements {
     return `UPDATE ${this.table} SET ${this.deadline} = NULL${this.keepOnUpdate} WHERE ${this.inPrepare(1)}`;
   }
 
-  /** Gives a parked row a deadline again, already passed. Parameters: key …, version. */
-  unpark(): string {
+  /**
+   * Turns a parked write into a decided update of the row as it is, at a version of its own: the index then follows.
+   * Parameters: key …, version.
+   */
+  acceptPending(): string {
     return (
-      `UPDATE ${this.table} SET ${this.deadline} = UTC_TIMESTAMP(6)${this.keepOnUpdate}` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.operation', 'update', '$.next', 'present',` +
+      ` '$.decider', 'mysql')${this.keepOnUpdate}, ${this.version} = ${this.nextVersion}` +
       ` WHERE ${this.inPrepare(1)} AND ${this.deadline} IS NULL`
     );
   }

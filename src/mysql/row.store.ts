@@ -151,8 +151,10 @@ export class RowStore {
     return (await this.change(this.binding.dataSource, this.statements.park(), pairs([row]))).affectedRows === 1;
   }
 
-  async unpark(row: VersionedKey): Promise<boolean> {
-    return (await this.change(this.binding.dataSource, this.statements.unpark(), pairs([row]))).affectedRows === 1;
+  /** The new version, or null when the row is no longer parked at this one. */
+  async acceptPending(row: VersionedKey): Promise<number | null> {
+    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), pairs([row]));
+    return header.affectedRows === 1 ? versionOf(header.insertId) : null;
   }
 
   /**

@@ -10,6 +10,8 @@ export interface Resolution {
   readonly version: number;
   /** False while the row stays in `prepare`: in flight under its writer, parked, or decided and waiting for the index. */
   readonly settled: boolean;
+  /** The version that is still pending, where it is not settled. */
+  readonly pendingVersion: number | null;
   /** True when the row waits for a person. */
   readonly parked: boolean;
   /** What this settler itself did to the row at `actedAt`, if it did anything. */

@@ -301,6 +301,7 @@ class Round {
       // A writer that saw the image before a pending write must not pass for one that saw the write.
       version: row ? (!settled && visible !== row.image ? row.previousVersion : row.version) : 0,
       settled,
+      pendingVersion: settled ? null : (row?.version ?? null),
       parked: !settled && (row?.parked ?? false),
       acted,
       actedAt,

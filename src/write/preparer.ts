@@ -1,4 +1,4 @@
-import type { ObjectLiteral, QueryRunner } from 'typeorm';
+import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
@@ -82,11 +82,18 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     const key = this.requireKey(entity);
     const pending: PendingWrite = { operation: 'delete', next: 'absent', before: 'present', decider: binding.decider };
     await this.prepareExisting(runner, key, pending, options);
-    const identifier = binding.metadata.getEntityIdMap(entity);
-    await runner.broadcaster.broadcast('BeforeRemove', binding.metadata, sanction(entity), entity, identifier);
+    await this.announce(runner, 'BeforeRemove', sanction(entity));
     if (binding.shape.referencedBy.length > 0) await this.tryRemoval(runner, key);
-    await runner.broadcaster.broadcast('AfterRemove', binding.metadata, entity, entity, identifier);
+    await this.announce(runner, 'AfterRemove', entity);
     return this.finish(runner, key, pending);
+  }
+
+  /** Listeners and subscribers of a removal, as TypeORM's own `remove` calls them; the row itself goes later. */
+  private async announce(runner: QueryRunner, event: 'BeforeRemove' | 'AfterRemove', entity: Entity): Promise<void> {
+    const { metadata } = this.context.binding;
+    // TypeORM's typing leaves out the identifier that its own executor passes as the last argument.
+    const facts = [metadata, entity, entity, metadata.getEntityIdMap(entity)] as unknown as [EntityMetadata, Entity, Entity];
+    await runner.broadcaster.broadcast(event, ...facts);
   }
 
   /** A foreign key that forbids the delete must say so now, not after the document is gone. */

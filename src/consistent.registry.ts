@@ -1,0 +1,216 @@
+import { Logger } from '@nestjs/common';
+import type { Client } from '@elastic/elasticsearch';
+import type { DataSource } from 'typeorm';
+import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
+import type { ResolvedOptions } from './consistent.options.js';
+import type { ConsistentRepository } from './consistent.repository.js';
+import { DocumentStore } from './elasticsearch/document.store.js';
+import { ensureIndex } from './elasticsearch/index.bootstrap.js';
+import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
+import { checkEntity, checkTable } from './entity/entity.checks.js';
+import type { EntityContext } from './entity/entity.context.js';
+import { InvalidOptionsError, InvalidSchemaError } from './errors.js';
+import { ParkedStore } from './mysql/parked.store.js';
+import { RowStore } from './mysql/row.store.js';
+import { introspectTable } from './mysql/table.introspection.js';
+import type { ConsistentEvents } from './observe/consistent.events.js';
+import { ReadRepairer } from './settle/read.repairer.js';
+import { ResolveQueue } from './settle/resolve.queue.js';
+import { Settler } from './settle/settler.js';
+import { BypassGuardSubscriber } from './write/bypass.guard.js';
+import { Writer } from './write/writer.js';
+
+interface Registration {
+  readonly definition: ConsistentDefinition;
+  readonly target: ConsistentRepositoryClass;
+  readonly dataSource: DataSource;
+  readonly dataSourceName: string;
+}
+
+/** What all repositories of one module share. */
+export interface ConsistentRuntime {
+  readonly writer: Writer;
+  readonly repairer: ReadRepairer;
+}
+
+/**
+ * Every consistent entity of the application, by entity class and DataSource. Registration checks the entity and its
+ * table, prepares the index, and makes the parts that work on it.
+ */
+export class ConsistentRegistry implements ConsistentRuntime {
+  readonly writer = new Writer();
+  readonly repairer = new ReadRepairer((instance) => this.contextOfInstance(instance));
+  private readonly documents: DocumentStore;
+  private readonly logger = new Logger('ConsistentModule');
+  private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
+  private readonly contexts: EntityContext[] = [];
+  private readonly byRepository = new Map<ConsistentRepositoryClass, Map<string, EntityContext>>();
+  private readonly byEntity = new Map<Function, EntityContext[]>();
+  private readonly parkedStores = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
+  /** Which DataSource an instance came from, where its class is registered for several. */
+  private readonly origins = new WeakMap<object, EntityContext>();
+
+  constructor(
+    private readonly client: Client,
+    readonly options: ResolvedOptions,
+    readonly events: ConsistentEvents,
+  ) {
+    this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs });
+  }
+
+  /** All contexts, in order of registration. */
+  all(): readonly EntityContext[] {
+    return this.contexts;
+  }
+
+  /** The parked rows' store of every DataSource. */
+  parked(): readonly ParkedStore[] {
+    return [...this.parkedStores.values()].map(({ store }) => store);
+  }
+
+  /** Makes a repository usable. Throws `InvalidOptionsError`, `InvalidSchemaError` or `MappingConflictError`. */
+  async attach<Repository extends ConsistentRepository<any>>(
+    repository: Repository,
+    target: ConsistentRepositoryClass,
+    dataSource: DataSource,
+    dataSourceName: string,
+  ): Promise<Repository> {
+    const context = await this.register({ definition: definitionOf(target), target, dataSource, dataSourceName });
+    const named = this.byRepository.get(target) ?? new Map<string, EntityContext>();
+    named.set(dataSourceName, context);
+    this.byRepository.set(target, named);
+    return repository.attach(context, this) as Repository;
+  }
+
+  contextOf(target: ConsistentRepositoryClass, dataSourceName = 'default'): EntityContext {
+    const context = this.byRepository.get(target)?.get(dataSourceName);
+    if (context) return context;
+    throw new InvalidOptionsError(
+      `${target.name} is not registered for the DataSource "${dataSourceName}": add ConsistentModule.forFeature([${target.name}]` +
+        `${dataSourceName === 'default' ? '' : `, '${dataSourceName}'`}).`,
+      { repository: target.name, dataSource: dataSourceName },
+    );
+  }
+
+  /** The context of an entity instance, by its class and, where that is not enough, by where it was loaded. */
+  private contextOfInstance(instance: object): EntityContext | undefined {
+    const contexts = this.byEntity.get(instance.constructor);
+    if (!contexts) return undefined;
+    return contexts.length === 1 ? contexts[0] : this.origins.get(instance);
+  }
+
+  private register(registration: Registration): Promise<EntityContext> {
+    const { dataSource, definition } = registration;
+    if (!dataSource.isInitialized) {
+      throw new InvalidOptionsError('The DataSource is not initialized; ConsistentModule needs it at start-up.');
+    }
+    if (!dataSource.hasMetadata(definition.entity)) {
+      throw new InvalidOptionsError(
+        `The entity of ${registration.target.name} is not among the DataSource's entities: add it to \`entities\`, or use autoLoadEntities.`,
+      );
+    }
+    const entities = this.registered.get(dataSource) ?? new Map<Function, Promise<EntityContext>>();
+    this.registered.set(dataSource, entities);
+    const entity = dataSource.getMetadata(definition.entity).target as Function;
+    const known = entities.get(entity);
+    if (known) return known.then((context) => this.sameDefinition(context, registration));
+    const made = this.makeContext(registration);
+    entities.set(entity, made);
+    return made;
+  }
+
+  private sameDefinition(context: EntityContext, { definition, target }: Registration): EntityContext {
+    if (context.binding.options === definition.options) return context;
+    throw new InvalidOptionsError(
+      `${target.name}: ${context.binding.name} already has a consistent repository with other options. One entity has one index; ` +
+        'share the repository class.',
+      { entity: context.binding.name },
+    );
+  }
+
+  private async makeContext({ definition, dataSource, dataSourceName }: Registration): Promise<EntityContext> {
+    const metadata = dataSource.getMetadata(definition.entity);
+    checkEntity(metadata);
+    const names = consistencyNames(metadata);
+    const database = metadata.database ?? (dataSource.driver.database as string);
+    const shape = await introspectTable((sql, parameters) => dataSource.query(sql, parameters), database, metadata.tableName);
+    for (const warning of checkTable(metadata, shape, names, this.options.bypassGuard)) this.logger.warn(warning);
+    const binding = new EntityBinding(dataSource, dataSourceName, metadata, shape, definition.options, this.options.decider);
+    const parked = await this.parkedStore(dataSource);
+    await ensureIndex(this.client, {
+      alias: binding.alias,
+      ...(definition.options.mappings ? { mappings: definition.options.mappings } : {}),
+      ...(definition.options.settings ? { settings: definition.options.settings } : {}),
+      gcDeletesMs: this.options.gcDeletesMs,
+      createIndex: this.options.createIndices,
+    });
+    const context = this.assemble(binding, parked);
+    this.contexts.push(context);
+    this.byEntity.set(binding.target, [...(this.byEntity.get(binding.target) ?? []), context]);
+    this.watch(context);
+    return context;
+  }
+
+  private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {
+    const { documents, options, events, logger } = this;
+    const store = new RowStore(binding);
+    const settler = new Settler(store, documents, parked, events);
+    const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
+    return { binding, store, documents, parked, settler, queue, options, events, logger };
+  }
+
+  private async parkedStore(dataSource: DataSource): Promise<ParkedStore> {
+    let entry = this.parkedStores.get(dataSource);
+    if (!entry) {
+      const store = new ParkedStore(dataSource);
+      const ready = this.checkSession(dataSource).then(() => store.ensureTable());
+      entry = { store, ready };
+      this.parkedStores.set(dataSource, entry);
+    }
+    await entry.ready;
+    return entry.store;
+  }
+
+  /** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */
+  private async checkSession(dataSource: DataSource): Promise<void> {
+    if (dataSource.options.type !== 'mysql' && dataSource.options.type !== 'mariadb') {
+      throw new InvalidOptionsError(`nest-consistent works on MySQL; this DataSource is ${dataSource.options.type}.`);
+    }
+    const [session] = (await dataSource.query('SELECT @@character_set_results AS charset, VERSION() AS version')) as {
+      charset: string;
+      version: string;
+    }[];
+    if (session!.charset !== 'utf8mb4') {
+      throw new InvalidSchemaError(
+        `The connection's character set is ${session!.charset}, which cannot carry every text. Set charset: 'utf8mb4' in the DataSource's options.`,
+        { charset: session!.charset },
+      );
+    }
+    if (/mariadb/i.test(session!.version)) {
+      throw new InvalidOptionsError(`The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`);
+    }
+  }
+
+  /** Guards the entity, and follows where its instances come from once two DataSources hold it. */
+  private watch(context: EntityContext): void {
+    const { binding } = context;
+    const guard = this.options.bypassGuard;
+    const shared = this.byEntity.get(binding.target)!;
+    if (shared.length > 1) for (const each of shared) this.follow(each);
+    if (guard === 'off') return;
+    binding.dataSource.subscribers.push(new BypassGuardSubscriber(binding, guard, this.logger));
+  }
+
+  private readonly followed = new Set<EntityContext>();
+
+  private follow(context: EntityContext): void {
+    if (this.followed.has(context)) return;
+    this.followed.add(context);
+    context.binding.dataSource.subscribers.push({
+      listenTo: () => context.binding.target,
+      afterLoad: (entity: object) => {
+        this.origins.set(entity, context);
+      },
+    });
+  }
+}

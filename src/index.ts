@@ -1,0 +1,51 @@
+export { ConsistentModule, CONSISTENT_CLIENT } from './consistent.module.js';
+export type { ConsistentFeatureOptions, ConsistentModuleAsyncOptions } from './consistent.module.js';
+export type { BypassGuard, ConsistentModuleOptions } from './consistent.options.js';
+export {
+  Consistent,
+  defineConsistentRepository,
+  getConsistentRepositoryToken,
+  InjectConsistentRepository,
+} from './consistent.decorator.js';
+export type { ConsistentEntityOptions, ConsistentRepositoryClass, DocumentBody } from './consistent.decorator.js';
+export { ConsistentRepository } from './consistent.repository.js';
+export type { WriteOptions } from './consistent.repository.js';
+export { ConsistentService } from './consistent.service.js';
+export type { TransactionOptions } from './consistent.service.js';
+export { Consistency } from './consistency.columns.js';
+export { ConsistentEvents } from './observe/consistent.events.js';
+export type { ConsistentEventMap, SettlePurpose } from './observe/consistent.events.js';
+export { ReadRepairInterceptor } from './settle/read-repair.interceptor.js';
+export type { ReadOptions } from './settle/consistent.reader.js';
+export { SWEEPER_INTERVAL } from './settle/sweeper.job.js';
+export type { SweepResult } from './settle/sweeper.js';
+export { ParkedRows } from './settle/parked.rows.js';
+export type { ParkedOptions, RetryResult } from './settle/parked.rows.js';
+export type { ParkedRow, ParkReason } from './mysql/parked.store.js';
+export { addConsistencyColumns, createParkedTable, dropConsistencyColumns } from './mysql/consistent.migration.js';
+export type { BatchOptions } from './write/batch.writer.js';
+export { UnitOfWork, UnitRepository } from './write/unit-of-work.js';
+export type { UnitOutcome } from './write/unit-of-work.js';
+export type { WriteOutcome } from './write/writer.js';
+export type { Decider } from './protocol/row.js';
+export {
+  BarrierTimeoutError,
+  ConsistentError,
+  IndexRejectedError,
+  IndexUnavailableError,
+  InvalidDocumentError,
+  InvalidOptionsError,
+  InvalidSchemaError,
+  MappingConflictError,
+  OutcomeUnknownError,
+  PartialWriteError,
+  ProtocolBypassedError,
+  ReadUnsettledError,
+  RowBusyError,
+  RowNotFoundError,
+  RowParkedError,
+  ShuttingDownError,
+  StaleVersionError,
+  UnsupportedOperationError,
+  WriteAbortedError,
+} from './errors.js';

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type EntityManager, EntityNotFoundError, type FindManyOptions, type FindOneOptions, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
+import { BarrierTimeoutError, UnsupportedOperationError } from '../errors.js';
+import { Consistency } from '../consistency.columns.js';
+import type { VersionedKey } from '../mysql/row.store.js';
+import type { ReadRepairer } from './read.repairer.js';
+
+export interface ReadOptions {
+  /**
+   * Waits first, at most `busyTimeoutMs`, for the rows that are in `prepare` when the read begins. A predicate is
+   * evaluated by MySQL on the new image; with the barrier no undecided write can make a row match, or miss.
+   * Default false for rows, true for counts.
+   */
+  barrier?: boolean;
+}
+
+const POLL_MS = 2;
+const MAX_POLL_MS = 50;
+/** More undecided rows than this at once are waited for in several turns. */
+const BARRIER_ROWS = 1_000;
+
+/** Reads of one entity: TypeORM's, on the primary, with what it returns repaired. */
+export class ConsistentReader<Entity extends ObjectLiteral> {
+  constructor(
+    private readonly context: EntityContext,
+    private readonly repairer: ReadRepairer,
+  ) {}
+
+  async find(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<Entity[]> {
+    const { barrier, ...find } = options;
+    if (barrier) await this.barrier();
+    const rows = await this.onPrimary((manager) => manager.find(this.target, this.complete(find)));
+    return this.repairer.repairEntities(this.context, rows);
+  }
+
+  async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
+    if (!options?.where) {
+      throw new UnsupportedOperationError(`${this.context.binding.name}: findOne() needs a \`where\`; to take any row use find({ take: 1 }).`);
+    }
+    const { barrier, ...find } = options;
+    if (barrier) await this.barrier();
+    const row = await this.onPrimary((manager) => manager.findOne(this.target, this.complete(find)));
+    if (!row) return null;
+    const [repaired] = await this.repairer.repairEntities(this.context, [row]);
+    if (repaired || barrier) return repaired ?? null;
+    // The row that matched is none; another may match once it is out of the way.
+    return this.findOne({ ...options, barrier: true });
+  }
+
+  async findOneOrFail(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity> {
+    const entity = await this.findOne(options);
+    if (!entity) throw new EntityNotFoundError(this.target, options.where);
+    return entity;
+  }
+
+  async findAndCount(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<[Entity[], number]> {
+    const { barrier = true, ...find } = options;
+    if (barrier) await this.barrier();
+    const [rows, count] = await this.onPrimary((manager) => manager.findAndCount(this.target, this.complete(find)));
+    return [await this.repairer.repairEntities(this.context, rows), count];
+  }
+
+  async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
+    const { barrier = true, ...find } = options;
+    if (barrier) await this.barrier();
+    return this.onPrimary((manager) => manager.count(this.target, find));
+  }
+
+  async findWith(
+    build: (queryBuilder: SelectQueryBuilder<Entity>) => SelectQueryBuilder<Entity>,
+    options: ReadOptions & { alias?: string },
+  ): Promise<Entity[]> {
+    if (options.barrier) await this.barrier();
+    const rows = await this.onPrimary((manager) =>
+      build(manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>).getMany(),
+    );
+    return this.repairer.repairEntities(this.context, rows);
+  }
+
+  /** Waits until every row that is in `prepare` now has been settled, or has moved on. */
+  async barrier(): Promise<void> {
+    const { binding, store, options, settler } = this.context;
+    const until = performance.now() + options.busyTimeoutMs;
+    let open: VersionedKey[] = await store.undecided(BARRIER_ROWS, binding.decider === 'mysql');
+    for (let pollMs = POLL_MS; open.length > 0; pollMs = Math.min(2 * pollMs, MAX_POLL_MS)) {
+      const results = await settler.resolve(
+        open.map(({ key }) => key),
+        { purpose: binding.decider === 'mysql' ? 'write' : 'read', timeoutMs: options.readRepair.timeoutMs },
+      );
+      open = open.filter(({ key, version }) => {
+        const result = results.get(key.id);
+        if (result === undefined || result instanceof Error) return true;
+        // A later write of a busy row is not what this read waits for.
+        return !result.settled && !result.parked && result.pendingVersion === version;
+      });
+      if (open.length === 0) return;
+      if (performance.now() + pollMs > until) {
+        throw new BarrierTimeoutError(
+          `${binding.name}: ${open.length} rows were still in prepare after ${options.busyTimeoutMs} ms. Try again.`,
+          { entity: binding.name, rows: open.length },
+        );
+      }
+      await sleep(pollMs);
+    }
+  }
+
+  private get target(): never {
+    return this.context.binding.target as never;
+  }
+
+  /** A replica may hold an old `commit` row: reads go to the primary. */
+  private async onPrimary<T>(read: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const { dataSource } = this.context.binding;
+    if (!('replication' in dataSource.options) || !dataSource.options.replication) return read(dataSource.manager);
+    const runner = dataSource.createQueryRunner('master');
+    try {
+      return await read(runner.manager);
+    } finally {
+      await runner.release();
+    }
+  }
+
+  /** A narrow `select` still needs the key and the row's state, or nothing could be repaired. */
+  private complete<Options extends FindOneOptions<Entity> | FindManyOptions<Entity>>(options: Options): Options {
+    const { metadata, name } = this.context.binding;
+    if (options.cache) {
+      throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
+    }
+    const { select } = options;
+    if (!select) return options;
+    const embedded = metadata.embeddeds.find((candidate) => candidate.type === Consistency)!.propertyName;
+    const needed: Record<string, unknown> = { [embedded]: { state: true, version: true } };
+    for (const column of metadata.primaryColumns) needed[column.propertyName] = true;
+    const chosen: Record<string, unknown> = Array.isArray(select)
+      ? Object.fromEntries((select as string[]).map((property) => [property, true]))
+      : { ...(select as Record<string, unknown>) };
+    return { ...options, select: { ...chosen, ...needed } };
+  }
+}

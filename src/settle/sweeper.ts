@@ -1,0 +1,71 @@
+import type { EntityContext } from '../entity/entity.context.js';
+import { Unsettled } from './resolution.js';
+
+/** What one sweep did. */
+export interface SweepResult {
+  /** Rows whose deadline had passed. */
+  claimed: number;
+  settled: number;
+  /** Rows that could not be settled now; they come again when their lease ends. */
+  failed: number;
+  parked: number;
+}
+
+/**
+ * Settles rows whose deadline has passed, table by table. Any number of instances may run at once: a claim skips rows
+ * that another has locked, and gives them a lease.
+ */
+export class Sweeper {
+  private readonly restingUntil = new Map<EntityContext, { at: number; pauseMs: number }>();
+
+  /** One sweep over one table: batches until none is left, a limit is met, or Elasticsearch does not answer. */
+  async sweep(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
+    const total: SweepResult = { claimed: 0, settled: 0, failed: 0, parked: 0 };
+    const limits = context.options.sweeper || SWEEP_BY_HAND;
+    for (let batch = 0; batch < limits.maxBatchesPerRun && !signal?.aborted; batch++) {
+      const keys = await context.store.claim(limits.batchSize, limits.leaseMs);
+      if (keys.length === 0) break;
+      const results = await context.settler.resolve(keys, {
+        purpose: 'sweep',
+        // The lease must outlast the work.
+        timeoutMs: Math.max(context.options.writeTimeoutMs, limits.leaseMs / 2),
+        claimed: true,
+      });
+      let failed = 0;
+      for (const result of results.values()) {
+        if (result instanceof Unsettled) failed++;
+        else if (result.parked) total.parked++;
+        else if (result.settled) total.settled++;
+      }
+      total.claimed += keys.length;
+      total.failed += failed;
+      // A store that does not answer is not asked again at once.
+      if (failed > keys.length / 2) break;
+    }
+    context.events.emit('swept', { entity: context.binding.name, ...total });
+    return total;
+  }
+
+  /** As `sweep`, for the scheduled job: after a failed sweep a table rests, longer each time, at most a minute. */
+  async sweepUnlessResting(context: EntityContext, signal?: AbortSignal): Promise<void> {
+    const rest = this.restingUntil.get(context);
+    if (rest && performance.now() < rest.at) return;
+    let failed = true;
+    try {
+      failed = (await this.sweep(context, signal)).failed > 0;
+    } catch (error) {
+      context.logger.warn(`${context.binding.name}: the sweep failed and will be repeated: ${(error as Error).message}`);
+    }
+    if (!failed) {
+      this.restingUntil.delete(context);
+      return;
+    }
+    const pauseMs = Math.min((rest?.pauseMs ?? FIRST_REST_MS / 2) * 2, MAX_REST_MS);
+    this.restingUntil.set(context, { at: performance.now() + pauseMs, pauseMs });
+  }
+}
+
+const FIRST_REST_MS = 500;
+const MAX_REST_MS = 60_000;
+/** For `consistent.sweep()` where the scheduled job is off. */
+const SWEEP_BY_HAND = { batchSize: 200, leaseMs: 10_000, maxBatchesPerRun: 50 };

@@ -1,5 +1,6 @@
 import type { Client } from '@elastic/elasticsearch';
 import { startTrace, TRACE_HEADER } from './request.trace.js';
+import type { TraceSource } from './request.trace.js';
 import { SendFailure } from './send.failure.js';
 
 export interface SendOptions {
@@ -19,6 +20,8 @@ const BODY_GRACE_MS = 50;
 
 /** Sends one request through the user's client: no retries, a hard deadline, and proof of what was never sent. */
 export class RequestSender {
+  private readonly source: TraceSource = { announces: false };
+
   constructor(private readonly client: Client) {}
 
   /**
@@ -26,7 +29,7 @@ export class RequestSender {
    * @throws SendFailure whatever goes wrong.
    */
   send(params: RequestParams, { timeoutMs, signal }: SendOptions): Promise<unknown> {
-    const trace = startTrace();
+    const trace = startTrace(this.source);
     const controller = new AbortController();
     return new Promise((resolve, reject) => {
       const fail = (message: string, cause?: unknown): void => {

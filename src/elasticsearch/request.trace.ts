@@ -9,12 +9,19 @@ import { subscribe } from 'node:diagnostics_channel';
  * (`undici:client:sendHeaders`). A request that was announced and then failed without the second event was never sent,
  * whatever went wrong: no connection, TLS, a full pool, our own deadline. This works for any client a user hands us.
  *
- * No announcement (HttpConnection, another runtime) is no proof; the classifier then falls back to strict messages.
+ * While all connections are busy a request waits unannounced. So a client that has announced one request before is
+ * believed about the others too. No announcement ever (HttpConnection, another runtime) is no proof; the classifier then
+ * falls back to strict messages.
  */
 export const TRACE_HEADER = 'x-nest-consistent-request';
 
 /** `untraced`: the client's HTTP layer tells us nothing. `sent`: at least the first byte was about to be written. */
 export type SendProgress = 'never-sent' | 'sent' | 'untraced';
+
+/** What is known of a client's HTTP layer. One for each client. */
+export interface TraceSource {
+  announces: boolean;
+}
 
 export interface RequestTrace {
   /** Send this as the `TRACE_HEADER` header. */
@@ -26,6 +33,7 @@ export interface RequestTrace {
 }
 
 interface TraceState {
+  readonly source: TraceSource;
   announced: boolean;
   sent: boolean;
   http2: boolean;
@@ -43,16 +51,22 @@ const http2Hosts = new Set<string>();
 let last = 0;
 let listening = false;
 
-export function startTrace(): RequestTrace {
+export function startTrace(source: TraceSource): RequestTrace {
   listen();
   const id = `${process.pid}-${(last += 1)}`;
-  const state: TraceState = { announced: false, sent: false, http2: false };
+  const state: TraceState = { source, announced: false, sent: false, http2: false };
   open.set(id, state);
   return {
     id,
-    progress: () => (state.sent ? 'sent' : state.announced && !state.http2 ? 'never-sent' : 'untraced'),
+    progress: () => progressOf(state),
     end: () => void open.delete(id),
   };
+}
+
+function progressOf({ source, announced, sent, http2 }: TraceState): SendProgress {
+  if (sent) return 'sent';
+  const believed = announced ? !http2 : source.announces && http2Hosts.size === 0;
+  return believed ? 'never-sent' : 'untraced';
 }
 
 function listen(): void {
@@ -75,6 +89,7 @@ function announce(request: UndiciRequest): void {
   const state = id === undefined ? undefined : open.get(id);
   if (!state) return;
   state.announced = true;
+  state.source.announces = true;
   state.http2 = http2Hosts.size > 0 && http2Hosts.has(hostOf(request.origin));
   byRequest.set(request, state);
 }

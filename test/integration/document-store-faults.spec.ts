@@ -178,6 +178,19 @@ describe('a connection that is never made', () => {
     expect(kinds(outcomes)[0]).toBe('unavailable true');
   });
 
+  it('is certain for a request that never got one of the connections', async () => {
+    const narrow = new Client({ node: proxy.url, agent: { connections: 1 }, compression: true });
+    const one = new DocumentStore(narrow, { requestTimeoutMs: 1_000 });
+    const hole = proxy.inject({ kind: 'black-hole' }, { ...bulk, times: 1 });
+    const first = one.write(alias, [put('w0', 1)]);
+    await hole.reached();
+    expect(kinds(await one.write(alias, [put('w1', 1)], { timeoutMs: 100 }))).toEqual(['unavailable true']);
+    expect(kinds(await first)).toEqual(['unknown']);
+    expect(kinds(await one.write(alias, [put('w2', 1)]))).toEqual(['applied']);
+    expect(await store.look(alias, ['w1'])).toEqual([{ found: false }]);
+    await narrow.close();
+  });
+
   it('comes back', async () => {
     expect(await store.check()).toMatchObject({ status: expect.stringMatching(/green|yellow|red/) });
     await proxy.refuse();

@@ -36,6 +36,10 @@ import { ServersError } from './servers.error.mjs';
 /** @returns {Promise<{source: 'docker' | 'native', why: string}>} */
 async function chooseOwnSource() {
   const asked = process.env.NEST_CONSISTENT_SERVERS;
+  if (asked === 'docker' && !(await isDockerThere())) {
+    const fix = 'start Docker, check DOCKER_HOST, or unset NEST_CONSISTENT_SERVERS';
+    throw new ServersError('NEST_CONSISTENT_SERVERS=docker, and no Docker engine answers', fix);
+  }
   if (asked === 'docker' || asked === 'native') return { source: asked, why: `NEST_CONSISTENT_SERVERS=${asked}` };
   if (asked) throw new ServersError(`NEST_CONSISTENT_SERVERS is ${asked}`, 'set it to docker or native, or unset it');
   if (await isDockerThere()) return { source: 'docker', why: 'a Docker engine answers' };

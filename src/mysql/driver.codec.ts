@@ -122,12 +122,17 @@ function driverJson(text: string, settings: DriverSettings): unknown {
  */
 export function printedNumber(column: ColumnShape, text: string): number {
   const decimals = /\(\d+,(\d+)\)/.exec(column.columnType)?.[1];
-  if (decimals !== undefined) return driverFloat(Number(text).toFixed(Number(decimals)));
+  if (decimals !== undefined) {
+    // toFixed drops the sign of minus zero, MySQL prints it.
+    const fixed = Math.abs(Number(text)).toFixed(Number(decimals));
+    return driverFloat(text.startsWith('-') ? `-${fixed}` : fixed);
+  }
   return column.dataType === 'float' ? sixDigits(Math.fround(Number(text))) : driverFloat(text);
 }
 
 /** Rounds half to even, as MySQL does; `toPrecision` alone rounds half up. */
 function sixDigits(value: number): number {
+  if (value === 0) return value;
   const rounded = value.toPrecision(MAX_FLOAT_DIGITS);
   const exact = value.toExponential(20);
   const [mantissa, exponent] = exact.split('e') as [string, string];

@@ -45,6 +45,17 @@ export class LookFailedError extends ConsistentError {
   readonly retryable = true;
 }
 
+/** One `write` call under way. */
+interface WriteCall {
+  readonly index: string;
+  readonly options: WriteOptions;
+  readonly outcomes: IndexOutcome[];
+  readonly endsAtMs: number;
+  splitsLeft: number;
+}
+
+/** Where everything is refused for the same reason, halving on and on would only be a storm of requests. */
+const MAX_SPLITS = 50;
 const MGET_IDS = 500;
 /** Whole documents can be large: fewer in one answer. */
 const FETCH_IDS = 100;
@@ -89,11 +100,17 @@ export class DocumentStore {
       if (refusal) outcomes[position] = refusal;
       else items.push(encodeItem(write, position));
     }
-    const endsAtMs = performance.now() + this.timeoutMs(options);
+    const call: WriteCall = {
+      index,
+      options,
+      outcomes,
+      endsAtMs: performance.now() + this.timeoutMs(options),
+      splitsLeft: MAX_SPLITS,
+    };
     const parts = splitBulk(items, this.maxBulkBytes, this.maxBulkItems);
     const drain = async (): Promise<void> => {
       for (let part = parts.shift(); part; part = parts.shift()) {
-        await this.sendBulk(index, part, outcomes, endsAtMs, options);
+        await this.sendBulk(call, part);
       }
     };
     await Promise.all(Array.from({ length: Math.min(parts.length, this.maxParallelBulks) }, drain));
@@ -132,14 +149,9 @@ export class DocumentStore {
     return Math.max(1, options.timeoutMs ?? this.options.requestTimeoutMs);
   }
 
-  private async sendBulk(
-    index: string,
-    part: BulkItem[],
-    outcomes: IndexOutcome[],
-    endsAtMs: number,
-    options: WriteOptions,
-  ): Promise<void> {
-    const timeoutMs = Math.floor(endsAtMs - performance.now());
+  private async sendBulk(call: WriteCall, part: BulkItem[]): Promise<void> {
+    const { index, options, outcomes } = call;
+    const timeoutMs = Math.floor(call.endsAtMs - performance.now());
     if (timeoutMs < 1 || options.signal?.aborted) {
       const reason = 'not sent: the call was given up or its time was over';
       for (const { position } of part) outcomes[position] = { kind: 'unavailable', certain: true, reason };
@@ -162,11 +174,13 @@ export class DocumentStore {
       readBulkAnswer(await this.sender.send(params, sendOptions(timeoutMs, options)), index, part, outcomes);
     } catch (error) {
       const outcome = classifyFailure(error);
-      if (part.length > 1 && outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400)) {
+      const splits = outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400);
+      if (splits && part.length > 1 && call.splitsLeft > 0) {
         // Nothing was applied. Halving gets a bulk below somebody's size limit, or one bad item away from its neighbours.
         const half = part.length >> 1;
-        await this.sendBulk(index, part.slice(0, half), outcomes, endsAtMs, options);
-        await this.sendBulk(index, part.slice(half), outcomes, endsAtMs, options);
+        call.splitsLeft -= 1;
+        await this.sendBulk(call, part.slice(0, half));
+        await this.sendBulk(call, part.slice(half));
         return;
       }
       for (const { position } of part) outcomes[position] = outcome;

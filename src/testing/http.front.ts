@@ -30,6 +30,7 @@ export class HttpFront implements Front {
   readonly server: Server;
   private readonly agent = new Agent({ keepAlive: true });
   private holding: Deliver[] = [];
+  private life = 0;
 
   constructor(
     private readonly target: { readonly host: string; readonly port: number },
@@ -55,6 +56,7 @@ export class HttpFront implements Front {
 
   destroy(): void {
     this.holding = [];
+    this.life += 1;
     this.agent.destroy();
   }
 
@@ -64,6 +66,7 @@ export class HttpFront implements Front {
     const { fault, record } = this.rules.decide({ method, path, body });
     const forward = (): Promise<Answer> => this.forward(incoming, body, record);
     const { socket } = incoming;
+    const { life } = this;
     if (fault.kind === 'black-hole') return;
     if (fault.kind === 'cut-before') return cut(socket, fault.style);
     if (fault.kind === 'hold') {
@@ -72,6 +75,8 @@ export class HttpFront implements Front {
       return;
     }
     if (fault.kind === 'delay' && fault.requestMs) await sleep(fault.requestMs, undefined, { ref: false });
+    // Stopped meanwhile: nothing may reach the server after the test that wanted it.
+    if (life !== this.life) return;
     const skipsServer =
       (fault.kind === 'answer' && !fault.forward) || (fault.kind === 'garbage' && fault.forward === false);
     const answer = skipsServer ? null : await forward();

@@ -11,8 +11,9 @@ import type { Front } from './http.front.js';
 interface Pair {
   readonly client: Socket;
   readonly upstream: Socket;
-  /** Keeps delayed bytes in order. */
+  /** Keep delayed bytes in order, one for each direction. */
   queue: Promise<void>;
+  answers: Promise<void>;
   /** What the client sent since it was held; null while nothing is. */
   kept: { readonly chunk: Buffer; readonly record: RecordedRequest }[] | null;
   silent: boolean;
@@ -67,6 +68,7 @@ export class TcpFront implements Front {
       client,
       upstream,
       queue: Promise.resolve(),
+      answers: Promise.resolve(),
       kept: null,
       silent: false,
       cutOnAnswer: null,
@@ -74,14 +76,15 @@ export class TcpFront implements Front {
     };
     this.pairs.add(pair);
     client.on('error', () => undefined).on('data', (chunk) => this.fromClient(pair, chunk));
-    upstream.on('error', () => undefined).on('data', (chunk) => void fromServer(pair, chunk));
+    upstream.on('error', () => undefined).on('data', (chunk) => fromServer(pair, chunk));
     // A client that gives up ends the server's side too, unless bytes of it are still to arrive, or nothing does.
     client.on('close', () => {
       void pair.queue.then(() => (pair.kept || pair.silent ? undefined : upstream.end()));
     });
     upstream.on('close', () => {
       this.pairs.delete(pair);
-      if (!pair.silent) client.destroy();
+      // What the server said last ("too many connections") must still arrive.
+      if (!pair.silent) void pair.answers.then(() => client.destroySoon());
     });
   }
 
@@ -113,11 +116,18 @@ export class TcpFront implements Front {
       default:
     }
     const delayMs = fault.kind === 'delay' ? (fault.requestMs ?? 0) : 0;
+    const dueMs = performance.now() + delayMs;
     pair.queue = pair.queue.then(async () => {
-      if (delayMs > 0) await sleep(delayMs, undefined, { ref: false });
+      if (delayMs > 0) await until(dueMs);
       send(pair, chunk, record);
     });
   }
+}
+
+/** Bytes that came together are late together. */
+async function until(dueMs: number): Promise<void> {
+  const waitMs = dueMs - performance.now();
+  if (waitMs > 0) await sleep(waitMs, undefined, { ref: false });
 }
 
 function send(pair: Pair, chunk: Buffer, record: RecordedRequest): void {
@@ -128,16 +138,19 @@ function send(pair: Pair, chunk: Buffer, record: RecordedRequest): void {
   pair.upstream.once('drain', () => pair.client.resume());
 }
 
-async function fromServer(pair: Pair, chunk: Buffer): Promise<void> {
-  const { client, upstream } = pair;
+function fromServer(pair: Pair, chunk: Buffer): void {
+  const { client, upstream, answerDelayMs } = pair;
   if (pair.silent) return;
   if (pair.cutOnAnswer) {
     upstream.destroy();
     cut(client, pair.cutOnAnswer);
     return;
   }
-  if (pair.answerDelayMs > 0) await sleep(pair.answerDelayMs, undefined, { ref: false });
-  if (client.destroyed || client.write(chunk)) return;
-  upstream.pause();
-  client.once('drain', () => upstream.resume());
+  const dueMs = performance.now() + answerDelayMs;
+  pair.answers = pair.answers.then(async () => {
+    if (answerDelayMs > 0) await until(dueMs);
+    if (client.destroyed || client.write(chunk)) return;
+    upstream.pause();
+    client.once('drain', () => upstream.resume());
+  });
 }

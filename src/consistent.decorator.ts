@@ -58,7 +58,9 @@ export function Consistent<Entity extends ObjectLiteral>(
 ) {
   return (target: ConsistentRepositoryClass<Entity>): void => {
     if (!(target.prototype instanceof ConsistentRepository)) {
-      throw new InvalidOptionsError(`@Consistent is for classes that extend ConsistentRepository; ${target.name} does not.`);
+      throw new InvalidOptionsError(
+        `@Consistent is for classes that extend ConsistentRepository; ${target.name} does not.`,
+      );
     }
     Reflect.defineProperty(target, DEFINITION, { value: { entity, options }, configurable: false });
   };

@@ -16,7 +16,12 @@ import { getDataSourceToken } from '@nestjs/typeorm';
 import { Client } from '@elastic/elasticsearch';
 import type { DataSource } from 'typeorm';
 import { type ConsistentRepositoryClass, definitionOf, getConsistentRepositoryToken } from './consistent.decorator.js';
-import { type ClientOptions, type ConsistentModuleOptions, resolveOptions, type ResolvedOptions } from './consistent.options.js';
+import {
+  type ClientOptions,
+  type ConsistentModuleOptions,
+  resolveOptions,
+  type ResolvedOptions,
+} from './consistent.options.js';
 import { ConsistentRegistry } from './consistent.registry.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { ConsistentService } from './consistent.service.js';
@@ -143,9 +148,18 @@ export class ConsistentModule {
         },
         {
           provide: ConsistentLifecycle,
-          inject: [ConsistentRegistry, ConsistentService, CONSISTENT_CLIENT, { token: SchedulerRegistry, optional: true }],
-          useFactory: (registry: ConsistentRegistry, service: ConsistentService, client: Client, scheduler?: SchedulerRegistry) =>
-            new ConsistentLifecycle(registry, service, client, scheduler),
+          inject: [
+            ConsistentRegistry,
+            ConsistentService,
+            CONSISTENT_CLIENT,
+            { token: SchedulerRegistry, optional: true },
+          ],
+          useFactory: (
+            registry: ConsistentRegistry,
+            service: ConsistentService,
+            client: Client,
+            scheduler?: SchedulerRegistry,
+          ) => new ConsistentLifecycle(registry, service, client, scheduler),
         },
         ReadRepairInterceptor,
       ],

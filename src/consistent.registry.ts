@@ -133,9 +133,20 @@ export class ConsistentRegistry implements ConsistentRuntime {
     checkEntity(metadata);
     const names = consistencyNames(metadata);
     const database = metadata.database ?? (dataSource.driver.database as string);
-    const shape = await introspectTable((sql, parameters) => dataSource.query(sql, parameters), database, metadata.tableName);
+    const shape = await introspectTable(
+      (sql, parameters) => dataSource.query(sql, parameters),
+      database,
+      metadata.tableName,
+    );
     for (const warning of checkTable(metadata, shape, names, this.options.bypassGuard)) this.logger.warn(warning);
-    const binding = new EntityBinding(dataSource, dataSourceName, metadata, shape, definition.options, this.options.decider);
+    const binding = new EntityBinding(
+      dataSource,
+      dataSourceName,
+      metadata,
+      shape,
+      definition.options,
+      this.options.decider,
+    );
     const parked = await this.parkedStore(dataSource);
     await ensureIndex(this.client, {
       alias: binding.alias,
@@ -187,7 +198,9 @@ export class ConsistentRegistry implements ConsistentRuntime {
       );
     }
     if (/mariadb/i.test(session!.version)) {
-      throw new InvalidOptionsError(`The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`);
+      throw new InvalidOptionsError(
+        `The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`,
+      );
     }
   }
 

@@ -1,4 +1,11 @@
-import type { EntityMetadata, FindManyOptions, FindOneOptions, FindOptionsWhere, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
+import type {
+  EntityMetadata,
+  FindManyOptions,
+  FindOneOptions,
+  FindOptionsWhere,
+  ObjectLiteral,
+  SelectQueryBuilder,
+} from 'typeorm';
 import type { ConsistentRuntime } from './consistent.registry.js';
 import type { EntityContext } from './entity/entity.context.js';
 import { InvalidOptionsError, UnsupportedOperationError } from './errors.js';
@@ -107,7 +114,10 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
   }
 
   /** Saves many rows, `chunkSize` at a time. Never throws for a row: each has its outcome, in the same order. */
-  saveMany<Given extends Partial<Entity>>(entities: readonly Given[], options?: BatchOptions): Promise<WriteOutcome<Given & Entity>[]> {
+  saveMany<Given extends Partial<Entity>>(
+    entities: readonly Given[],
+    options?: BatchOptions,
+  ): Promise<WriteOutcome<Given & Entity>[]> {
     return this.writeMany('save', entities as never, options) as never;
   }
 
@@ -133,7 +143,10 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.reader.findOne(options);
   }
 
-  findOneBy(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[], options?: ReadOptions): Promise<Entity | null> {
+  findOneBy(
+    where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[],
+    options?: ReadOptions,
+  ): Promise<Entity | null> {
     return this.findOne({ where, ...options });
   }
 
@@ -143,7 +156,10 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.reader.findOneOrFail(options);
   }
 
-  findOneByOrFail(where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[], options?: ReadOptions): Promise<Entity> {
+  findOneByOrFail(
+    where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[],
+    options?: ReadOptions,
+  ): Promise<Entity> {
     return this.findOneOrFail({ where, ...options });
   }
 
@@ -247,10 +263,13 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
   private requireDeleteDate(operation: string): void {
     const { binding } = this.attached();
     if (binding.metadata.deleteDateColumn) return;
-    throw new UnsupportedOperationError(`${binding.name} has no @DeleteDateColumn, which ${operation}() needs. Use remove().`, {
-      entity: binding.name,
-      operation,
-    });
+    throw new UnsupportedOperationError(
+      `${binding.name} has no @DeleteDateColumn, which ${operation}() needs. Use remove().`,
+      {
+        entity: binding.name,
+        operation,
+      },
+    );
   }
 
   private write(kind: WriteKind, entity: object, options: WriteOptions): Promise<never> {
@@ -258,7 +277,11 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.attachedRuntime().writer.write(context, kind, entity, options) as Promise<never>;
   }
 
-  private writeMany(kind: WriteKind, entities: readonly Entity[], options?: BatchOptions): Promise<WriteOutcome<Entity>[]> {
+  private writeMany(
+    kind: WriteKind,
+    entities: readonly Entity[],
+    options?: BatchOptions,
+  ): Promise<WriteOutcome<Entity>[]> {
     const context = this.attached();
     return new BatchWriter(this.attachedRuntime().writer).write(context, kind, entities, options);
   }

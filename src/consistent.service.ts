@@ -39,7 +39,9 @@ export class ConsistentService {
     const name = options.dataSource ?? 'default';
     const context = this.registry.all().find(({ binding }) => binding.dataSourceName === name);
     if (!context) {
-      throw new InvalidOptionsError(`No consistent repository is registered for the DataSource "${name}".`, { dataSource: name });
+      throw new InvalidOptionsError(`No consistent repository is registered for the DataSource "${name}".`, {
+        dataSource: name,
+      });
     }
     const runner = context.binding.dataSource.createQueryRunner('master');
     const unit = new UnitOfWork(runner, (target) => this.registry.contextOf(target, name), this.registry.repairer);

@@ -75,7 +75,11 @@ function callToDocument<T extends object>(binding: EntityBinding, make: () => T)
   try {
     made = make();
   } catch (error) {
-    throw new InvalidDocumentError(`${binding.name}: toDocument failed: ${(error as Error).message}`, { entity: binding.name }, error);
+    throw new InvalidDocumentError(
+      `${binding.name}: toDocument failed: ${(error as Error).message}`,
+      { entity: binding.name },
+      error,
+    );
   }
   if (typeof made !== 'object' || made === null || Array.isArray(made) || made instanceof Promise) {
     throw new InvalidDocumentError(

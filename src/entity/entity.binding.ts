@@ -144,8 +144,7 @@ export function consistencyNames(metadata: EntityMetadata): ConsistencyNames {
       { entity: metadata.name },
     );
   }
-  const named = (property: string) =>
-    embedded.columns.find((column) => column.propertyName === property)!.databaseName;
+  const named = (property: string) => embedded.columns.find((column) => column.propertyName === property)!.databaseName;
   return { state: named('state'), version: named('version'), deadline: named('deadline'), pending: named('pending') };
 }
 

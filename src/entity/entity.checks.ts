@@ -41,7 +41,10 @@ export function checkTable(
   guard: BypassGuard,
 ): string[] {
   const refuse = (message: string): never => {
-    throw new InvalidSchemaError(`${metadata.name} (table ${shape.table}): ${message}`, { entity: metadata.name, table: shape.table });
+    throw new InvalidSchemaError(`${metadata.name} (table ${shape.table}): ${message}`, {
+      entity: metadata.name,
+      table: shape.table,
+    });
   };
   if (!TRANSACTIONAL_ENGINES.has(shape.engine.toLowerCase())) {
     refuse(`engine ${shape.engine} has no transactions. Run: ALTER TABLE \`${shape.table}\` ENGINE = InnoDB`);
@@ -89,7 +92,10 @@ function checkConsistencyColumns(
 function triggerProblems(shape: TableShape): string[] {
   return shape.triggers
     .filter((trigger) => trigger.event === 'UPDATE')
-    .map((trigger) => `Trigger \`${trigger.name}\` (${trigger.timing} UPDATE) would run at every step of the protocol. Drop it, or move its work into a subscriber.`);
+    .map(
+      (trigger) =>
+        `Trigger \`${trigger.name}\` (${trigger.timing} UPDATE) would run at every step of the protocol. Drop it, or move its work into a subscriber.`,
+    );
 }
 
 /** MySQL carries these out itself: rows of this table change and no document follows. */

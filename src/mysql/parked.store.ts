@@ -61,7 +61,9 @@ export class ParkedStore {
   }
 
   async list(limit = 100): Promise<ParkedRow[]> {
-    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked ORDER BY id LIMIT ?`, [limit])) as Raw[];
+    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked ORDER BY id LIMIT ?`, [
+      limit,
+    ])) as Raw[];
     return rows.map(parkedRow);
   }
 

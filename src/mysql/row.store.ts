@@ -1,7 +1,14 @@
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfImage, type RowKey } from '../entity/row.key.js';
-import { type Decider, MAX_VERSION, type Operation, type PendingWrite, type Presence, type RowState } from '../protocol/row.js';
+import {
+  type Decider,
+  MAX_VERSION,
+  type Operation,
+  type PendingWrite,
+  type Presence,
+  type RowState,
+} from '../protocol/row.js';
 import { RowStatements } from './row.statements.js';
 
 /** A connection or a pool: both take statements. */
@@ -76,7 +83,11 @@ export class RowStore {
   }
 
   /** Gives rows of a long transaction their full time again, just before it commits. */
-  async renewDeadlines(runner: SqlRunner, rows: readonly { key: RowKey; complete: boolean }[], deadlineMs: number): Promise<void> {
+  async renewDeadlines(
+    runner: SqlRunner,
+    rows: readonly { key: RowKey; complete: boolean }[],
+    deadlineMs: number,
+  ): Promise<void> {
     const pending = rows.filter((row) => !row.complete);
     if (pending.length === 0) return;
     const parameters = [deadlineMs * MICROS_PER_MS, ...pending.flatMap((row) => row.key.parameters)];
@@ -93,7 +104,10 @@ export class RowStore {
   }
 
   /** The row's exact image and deadline, as this transaction sees it. */
-  async image(runner: SqlRunner, key: RowKey): Promise<{ image: RowImage; version: number; deadline: string | null } | null> {
+  async image(
+    runner: SqlRunner,
+    key: RowKey,
+  ): Promise<{ image: RowImage; version: number; deadline: string | null } | null> {
     const rows = await this.select(runner, this.statements.image(1), key.parameters);
     const row = rows[0];
     if (!row) return null;
@@ -118,7 +132,10 @@ export class RowStore {
   }
 
   /** Flips rows to `commit`, or removes them where that is what their write does. Answers how many were flipped. */
-  async commit(rows: readonly (VersionedKey & { operation: Operation })[], runner: SqlRunner = this.binding.dataSource) {
+  async commit(
+    rows: readonly (VersionedKey & { operation: Operation })[],
+    runner: SqlRunner = this.binding.dataSource,
+  ) {
     const removals = rows.filter((row) => row.operation === 'delete');
     const flips = rows.filter((row) => row.operation !== 'delete');
     let affected = 0;
@@ -132,7 +149,10 @@ export class RowStore {
   }
 
   /** Puts the undo image back at the same version. False when the row is no longer in `prepare` at it. */
-  async restore(row: VersionedKey & { operation: Operation }, runner: SqlRunner = this.binding.dataSource): Promise<boolean> {
+  async restore(
+    row: VersionedKey & { operation: Operation },
+    runner: SqlRunner = this.binding.dataSource,
+  ): Promise<boolean> {
     const sql =
       row.operation === 'insert'
         ? this.statements.remove(1)
@@ -144,7 +164,9 @@ export class RowStore {
 
   /** Lifts a pending row above `theirs`, a version that came from outside the protocol. */
   async lift(row: VersionedKey, theirs: number): Promise<boolean> {
-    return (await this.change(this.binding.dataSource, this.statements.lift(), [theirs, ...pairs([row])])).affectedRows === 1;
+    return (
+      (await this.change(this.binding.dataSource, this.statements.lift(), [theirs, ...pairs([row])])).affectedRows === 1
+    );
   }
 
   async park(row: VersionedKey): Promise<boolean> {
@@ -225,7 +247,11 @@ export class RowStore {
     return keyOfImage(this.binding, image);
   }
 
-  private async select(runner: SqlRunner, sql: string, parameters: readonly unknown[]): Promise<Record<string, unknown>[]> {
+  private async select(
+    runner: SqlRunner,
+    sql: string,
+    parameters: readonly unknown[],
+  ): Promise<Record<string, unknown>[]> {
     return (await runner.query(sql, [...parameters])) as Record<string, unknown>[];
   }
 

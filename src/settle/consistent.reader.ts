@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EntityManager, EntityNotFoundError, type FindManyOptions, type FindOneOptions, type ObjectLiteral, type SelectQueryBuilder } from 'typeorm';
+import {
+  type EntityManager,
+  EntityNotFoundError,
+  type FindManyOptions,
+  type FindOneOptions,
+  type ObjectLiteral,
+  type SelectQueryBuilder,
+} from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { BarrierTimeoutError, UnsupportedOperationError } from '../errors.js';
 import { Consistency } from '../consistency.columns.js';
@@ -36,7 +43,9 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
 
   async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
     if (!options?.where) {
-      throw new UnsupportedOperationError(`${this.context.binding.name}: findOne() needs a \`where\`; to take any row use find({ take: 1 }).`);
+      throw new UnsupportedOperationError(
+        `${this.context.binding.name}: findOne() needs a \`where\`; to take any row use find({ take: 1 }).`,
+      );
     }
     const { barrier, ...find } = options;
     if (barrier) await this.barrier();

@@ -18,7 +18,10 @@ const MAX_NODES = 1_000_000;
  * Every consistent entity reachable from `root` through arrays and objects. An entity that stands in several places
  * yields a site for each. Getters are not called; buffers, dates, streams and the like are not entered.
  */
-export function collectEntities(root: object, contextOf: (instance: object) => EntityContext | undefined): EntitySite[] {
+export function collectEntities(
+  root: object,
+  contextOf: (instance: object) => EntityContext | undefined,
+): EntitySite[] {
   const sites: EntitySite[] = [];
   const entered = new Set<object>([root]);
   const stack: object[] = [root];

@@ -69,15 +69,27 @@ export class ParkedRows {
     const version = await store.acceptPending(loaded);
     if (version === null) throw this.movedOn(row);
     const id = documentIdOf(binding, loaded.image);
-    const results = await context.settler.resolve([loaded.key], { purpose: 'operator', timeoutMs: RETRY_TIMEOUT_MS, retryParked: true });
+    const results = await context.settler.resolve([loaded.key], {
+      purpose: 'operator',
+      timeoutMs: RETRY_TIMEOUT_MS,
+      retryParked: true,
+    });
     const result = results.get(loaded.key.id)!;
     if (!(result instanceof Error) && result.settled) return;
     if (row.reason !== 'document-refused') {
-      throw new RowParkedError(`${row.entity} ${loaded.key.id} could not be accepted as it is: ${result instanceof Error ? result.message : 'Elasticsearch refuses its document'}`, { ...row });
+      throw new RowParkedError(
+        `${row.entity} ${loaded.key.id} could not be accepted as it is: ${result instanceof Error ? result.message : 'Elasticsearch refuses its document'}`,
+        { ...row },
+      );
     }
-    const [outcome] = await documents.write(binding.alias, [{ id, version, body: null }], { timeoutMs: RETRY_TIMEOUT_MS });
+    const [outcome] = await documents.write(binding.alias, [{ id, version, body: null }], {
+      timeoutMs: RETRY_TIMEOUT_MS,
+    });
     if (outcome!.kind !== 'applied' && outcome!.kind !== 'conflict') {
-      throw new RowParkedError(`${row.entity} ${loaded.key.id}: its old document could not be removed from the index.`, { ...row, outcome });
+      throw new RowParkedError(
+        `${row.entity} ${loaded.key.id}: its old document could not be removed from the index.`,
+        { ...row, outcome },
+      );
     }
     await store.commit([{ key: loaded.key, version, operation: 'update' }]);
   }
@@ -91,7 +103,10 @@ export class ParkedRows {
     return new RowNotFoundError(`${row.entity} is no longer parked at version ${row.version}.`, { ...row });
   }
 
-  private async locate(id: string, options: ParkedOptions): Promise<{ row: ParkedRow; context: EntityContext; key: RowKey }> {
+  private async locate(
+    id: string,
+    options: ParkedOptions,
+  ): Promise<{ row: ParkedRow; context: EntityContext; key: RowKey }> {
     const row = await this.store(options).find(id);
     if (!row) throw new RowNotFoundError(`There is no parked row with id ${id}; see list().`, { id });
     const dataSource = options.dataSource ?? 'default';
@@ -99,7 +114,9 @@ export class ParkedRows {
       .all()
       .find(({ binding }) => binding.dataSourceName === dataSource && binding.metadata.tablePath === row.table);
     if (!context) {
-      throw new InvalidOptionsError(`The table ${row.table} of parked row ${id} belongs to no registered repository.`, { ...row });
+      throw new InvalidOptionsError(`The table ${row.table} of parked row ${id} belongs to no registered repository.`, {
+        ...row,
+      });
     }
     return { row, context, key: keyOfImage(context.binding, row.key) };
   }
@@ -108,6 +125,8 @@ export class ParkedRows {
     const dataSource = options.dataSource ?? 'default';
     const context = this.registry.all().find(({ binding }) => binding.dataSourceName === dataSource);
     if (context) return context.parked;
-    throw new InvalidOptionsError(`No consistent repository is registered for the DataSource "${dataSource}".`, { dataSource });
+    throw new InvalidOptionsError(`No consistent repository is registered for the DataSource "${dataSource}".`, {
+      dataSource,
+    });
   }
 }

@@ -22,7 +22,11 @@ export class ReadRepairer {
   async repairEntities<Entity extends ObjectLiteral>(context: EntityContext, entities: Entity[]): Promise<Entity[]> {
     if (entities.length === 0) return entities;
     const list = [...entities];
-    await this.repairSites(collectEntities(list, (instance) => (instance instanceof context.binding.target ? context : this.contextOf(instance))));
+    await this.repairSites(
+      collectEntities(list, (instance) =>
+        instance instanceof context.binding.target ? context : this.contextOf(instance),
+      ),
+    );
     return list.filter((entity): entity is Entity => entity !== null);
   }
 
@@ -80,7 +84,8 @@ async function overlay({ context, entity }: EntitySite, resolution: Resolution, 
   const { binding } = context;
   for (const column of binding.hydratedColumns) {
     const { metadata } = column;
-    if (metadata!.getEntityValue(entity) !== undefined) metadata!.setEntityValue(entity, binding.entityValue(column, image));
+    if (metadata!.getEntityValue(entity) !== undefined)
+      metadata!.setEntityValue(entity, binding.entityValue(column, image));
   }
   await followRelations(context, entity, image);
   binding.setConsistency(entity, { state: 'commit', version: resolution.version });

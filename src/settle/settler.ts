@@ -91,7 +91,7 @@ export class Settler {
     const turn = new Round(open, done);
     const rows = await this.store.load([...open.values()].map((state) => state.key));
     const prepared: Prepared[] = [];
-    for (const state of [...open.values()]) {
+    for (const state of open.values()) {
       const row = rows.get(state.key.id);
       if (!row) turn.finish(state, null, null, true);
       else if (row.state === 'commit') turn.finish(state, row, row.image, true);
@@ -99,7 +99,11 @@ export class Settler {
       else turn.fail(state, new Unsettled('the row is in prepare but its pending column is unreadable'));
     }
     const strict = prepared.filter(({ row }) => row.pending.decider !== 'mysql');
-    await this.roundForward(prepared.filter(({ row }) => row.pending.decider === 'mysql'), turn, options);
+    await this.roundForward(
+      prepared.filter(({ row }) => row.pending.decider === 'mysql'),
+      turn,
+      options,
+    );
     await this.roundStrict(strict, turn, options);
   }
 
@@ -116,7 +120,12 @@ export class Settler {
   private async roundStrict(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
     if (prepared.length === 0) return;
     await this.look(prepared, options);
-    const todo = { commit: [] as Prepared[], restore: [] as Prepared[], race: [] as Prepared[], lift: [] as Prepared[] };
+    const todo = {
+      commit: [] as Prepared[],
+      restore: [] as Prepared[],
+      race: [] as Prepared[],
+      lift: [] as Prepared[],
+    };
     for (const item of prepared) {
       const { state, row } = item;
       const verdict = decideSettle(row, state.slot!, state);
@@ -159,14 +168,22 @@ export class Settler {
       }
     }
     if (fences.length === 0) return;
-    const outcomes = await this.write(fences.map(({ write }) => write), options);
+    const outcomes = await this.write(
+      fences.map(({ write }) => write),
+      options,
+    );
     for (const [at, { item }] of fences.entries()) {
       const outcome = outcomes[at]!;
       item.state.fenced++;
       if (outcome.kind === 'applied') await this.restore(item, turn, options);
       else if (outcome.kind === 'conflict') item.state.conflicted = true;
-      else if (outcome.kind === 'refused') await this.park(item, 'previous-image-refused', new Error(outcome.reason), turn);
-      else turn.fail(item.state, new Unsettled(`Elasticsearch did not take the previous image: ${outcome.reason}`, outcome.cause));
+      else if (outcome.kind === 'refused')
+        await this.park(item, 'previous-image-refused', new Error(outcome.reason), turn);
+      else
+        turn.fail(
+          item.state,
+          new Unsettled(`Elasticsearch did not take the previous image: ${outcome.reason}`, outcome.cause),
+        );
     }
   }
 
@@ -211,7 +228,10 @@ export class Settler {
       }
     }
     if (writes.length === 0) return;
-    const outcomes = await this.write(writes.map(({ write }) => write), options);
+    const outcomes = await this.write(
+      writes.map(({ write }) => write),
+      options,
+    );
     const landed: Prepared[] = [];
     for (const [at, { item }] of writes.entries()) {
       const outcome = outcomes[at]!;
@@ -221,7 +241,11 @@ export class Settler {
         if (item.row.pending.next === 'absent' && !item.state.slot!.found) landed.push(item);
         else if (++item.state.fenced > LIFT_AFTER) await this.lift(item);
       } else if (outcome.kind === 'refused') await this.park(item, 'document-refused', new Error(outcome.reason), turn);
-      else turn.fail(item.state, new Unsettled(`Elasticsearch did not take the document: ${outcome.reason}`, outcome.cause));
+      else
+        turn.fail(
+          item.state,
+          new Unsettled(`Elasticsearch did not take the document: ${outcome.reason}`, outcome.cause),
+        );
     }
     await this.commit(landed, turn, options);
   }
@@ -250,7 +274,11 @@ export class Settler {
   private async restore(item: Prepared, turn: Round, options: ResolveOptions): Promise<void> {
     const { row } = item;
     try {
-      const restored = await this.store.restore({ key: row.key, version: row.version, operation: row.pending.operation });
+      const restored = await this.store.restore({
+        key: row.key,
+        version: row.version,
+        operation: row.pending.operation,
+      });
       if (restored) await this.acted(item, 'restored', turn, options);
     } catch (error) {
       if (classifyMysqlError(error) !== 'refused') throw error;
@@ -258,7 +286,12 @@ export class Settler {
     }
   }
 
-  private async acted(item: Prepared, acted: 'committed' | 'restored', turn: Round, options: ResolveOptions): Promise<void> {
+  private async acted(
+    item: Prepared,
+    acted: 'committed' | 'restored',
+    turn: Round,
+    options: ResolveOptions,
+  ): Promise<void> {
     const { state, row } = item;
     Object.assign(state, { acted, actedAt: row.version });
     if (row.parked) await this.parked.forget(this.binding, row.image);
@@ -316,7 +349,14 @@ class Round {
 }
 
 function newCase(key: RowKey, conflictedAt: number | undefined): Case {
-  return { key, ...fresh(conflictedAt ?? -1), conflicted: conflictedAt !== undefined, acted: null, actedAt: null, slot: null };
+  return {
+    key,
+    ...fresh(conflictedAt ?? -1),
+    conflicted: conflictedAt !== undefined,
+    acted: null,
+    actedAt: null,
+    slot: null,
+  };
 }
 
 function fresh(version: number) {

@@ -54,7 +54,9 @@ export class Sweeper {
     try {
       failed = (await this.sweep(context, signal)).failed > 0;
     } catch (error) {
-      context.logger.warn(`${context.binding.name}: the sweep failed and will be repeated: ${(error as Error).message}`);
+      context.logger.warn(
+        `${context.binding.name}: the sweep failed and will be repeated: ${(error as Error).message}`,
+      );
     }
     if (!failed) {
       this.restingUntil.delete(context);

@@ -52,7 +52,7 @@ export class BatchWriter {
     const refused = new Map<number, Error>();
     const prepared = new Map<number, PreparedWrite<Entity>>();
     const shared = await this.prepareShared(context, kind, chunk, prepared, refused);
-    const outcomes = new Array<WriteOutcome<Entity>>(chunk.length);
+    const outcomes = Array.from<WriteOutcome<Entity>>({ length: chunk.length });
     if (shared) await this.complete(prepared, chunk, outcomes);
     for (const [at, entity] of chunk.entries()) {
       const error = refused.get(at);
@@ -93,7 +93,8 @@ export class BatchWriter {
       await prepareInTransaction(context.binding.dataSource, context, async (runner) => {
         prepared.clear();
         refused.clear();
-        for (const [at, given] of chunk.entries()) await this.prepareItem(context, runner, kind, given, at, prepared, refused);
+        for (const [at, given] of chunk.entries())
+          await this.prepareItem(context, runner, kind, given, at, prepared, refused);
         await context.store.renewDeadlines(runner, [...prepared.values()], context.options.deadlineMs);
         return [...prepared.values()];
       });

@@ -35,7 +35,7 @@ const DEFERRED: Completion = { status: 'deferred' };
  */
 export class Completer {
   async complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
-    const completions = new Array<Completion>(writes.length).fill(COMMITTED);
+    const completions = writes.map((): Completion => COMMITTED);
     const groups = new Map<EntityContext, number[]>();
     writes.forEach((write, at) => {
       if (write.complete) return;
@@ -45,7 +45,10 @@ export class Completer {
     });
     await Promise.all(
       [...groups].map(async ([context, positions]) => {
-        const ended = await this.completeGroup(context, positions.map((at) => writes[at]!));
+        const ended = await this.completeGroup(
+          context,
+          positions.map((at) => writes[at]!),
+        );
         positions.forEach((at, place) => {
           completions[at] = ended[place]!;
         });
@@ -68,11 +71,15 @@ export class Completer {
   private async index(context: EntityContext, writes: readonly PreparedWrite[]): Promise<IndexOutcome[]> {
     const { binding, options } = context;
     const endsAt = performance.now() + options.writeTimeoutMs;
-    const outcomes = new Array<IndexOutcome>(writes.length);
+    const outcomes = Array.from<IndexOutcome>({ length: writes.length });
     let open = writes.map((_, at) => at);
     for (let attempt = 0; open.length > 0; attempt++) {
       const timeoutMs = Math.max(1, endsAt - performance.now());
-      const requests = open.map((at) => ({ id: writes[at]!.documentId, version: writes[at]!.version, body: writes[at]!.body }));
+      const requests = open.map((at) => ({
+        id: writes[at]!.documentId,
+        version: writes[at]!.version,
+        body: writes[at]!.body,
+      }));
       const answers = await context.documents.write(binding.alias, requests, {
         timeoutMs,
         refresh: binding.options.refresh ?? false,
@@ -115,11 +122,15 @@ export class Completer {
     const flipped = context.store.commit(rows).catch(async (error: unknown) => {
       // One row that MySQL refuses must not keep its neighbours in prepare.
       if (rows.length > 1 && classifyMysqlError(error) === 'refused') {
-        for (const row of rows) await context.store.commit([row]).catch((refusal: unknown) => this.notFlipped(context, refusal));
+        for (const row of rows)
+          await context.store.commit([row]).catch((refusal: unknown) => this.notFlipped(context, refusal));
       } else this.notFlipped(context, error);
     });
     const limit = new AbortController();
-    await Promise.race([flipped, sleep(context.options.writeTimeoutMs, undefined, { signal: limit.signal }).catch(() => undefined)]);
+    await Promise.race([
+      flipped,
+      sleep(context.options.writeTimeoutMs, undefined, { signal: limit.signal }).catch(() => undefined),
+    ]);
     limit.abort();
   }
 
@@ -134,7 +145,13 @@ export class Completer {
     const resolution = await this.settleOwn(context, write, false);
     if (resolution instanceof Error) {
       if (write.pending.decider === 'mysql') return DEFERRED;
-      return failed(outcomeUnknown(write, `its version was taken, and by whom could not be seen: ${resolution.message}`, resolution));
+      return failed(
+        outcomeUnknown(
+          write,
+          `its version was taken, and by whom could not be seen: ${resolution.message}`,
+          resolution,
+        ),
+      );
     }
     if (write.pending.decider === 'mysql') return resolution.settled ? COMMITTED : DEFERRED;
     return this.byFate(write, resolution, 'its version was taken in the index, and later writes hide by whom');
@@ -177,11 +194,20 @@ export class Completer {
       await context.store.restore({ key, version, operation: pending.operation });
     } catch (error) {
       if (classifyMysqlError(error) === 'refused') {
-        await context.parked.record(context.binding, { image, version, documentId }, 'restore-refused', error).catch(() => undefined);
+        await context.parked
+          .record(context.binding, { image, version, documentId }, 'restore-refused', error)
+          .catch(() => undefined);
         await context.store.park({ key, version }).catch(() => false);
-        context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason: 'restore-refused' });
+        context.events.emit('parked', {
+          entity: context.binding.name,
+          key: key.id,
+          version,
+          reason: 'restore-refused',
+        });
       }
-      context.logger.warn(`${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`);
+      context.logger.warn(
+        `${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`,
+      );
     }
     if (outcome.kind === 'refused') return failed(indexRejected(write, outcome));
     const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unavailable' }>;
@@ -193,13 +219,22 @@ export class Completer {
     const { key, version, image, documentId } = write;
     const { reason } = outcome as Extract<IndexOutcome, { kind: 'refused' }>;
     try {
-      await context.parked.record(context.binding, { image, version, documentId }, 'document-refused', new Error(reason));
+      await context.parked.record(
+        context.binding,
+        { image, version, documentId },
+        'document-refused',
+        new Error(reason),
+      );
       await context.store.park({ key, version });
       context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason: 'document-refused' });
     } catch (error) {
-      context.logger.warn(`${context.binding.name}: a refused document could not be parked yet: ${(error as Error).message}`);
+      context.logger.warn(
+        `${context.binding.name}: a refused document could not be parked yet: ${(error as Error).message}`,
+      );
     }
-    context.logger.error(`${context.binding.name} ${key.id}: Elasticsearch refuses the document of a decided write: ${reason}`);
+    context.logger.error(
+      `${context.binding.name} ${key.id}: Elasticsearch refuses the document of a decided write: ${reason}`,
+    );
     return DEFERRED;
   }
 

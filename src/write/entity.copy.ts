@@ -14,7 +14,10 @@ export function copyForWrite<Entity extends ObjectLiteral>(binding: EntityBindin
   if (!(given instanceof binding.target)) {
     return binding.dataSource.manager.create(binding.target as never, given as never) as Entity;
   }
-  const copy = Object.assign(Object.create(Object.getPrototypeOf(given) as object) as object, given) as Record<string, unknown>;
+  const copy = Object.assign(Object.create(Object.getPrototypeOf(given) as object) as object, given) as Record<
+    string,
+    unknown
+  >;
   for (const embedded of binding.metadata.embeddeds) {
     const held = copy[embedded.propertyName];
     if (typeof held === 'object' && held !== null) {

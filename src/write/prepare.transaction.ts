@@ -95,10 +95,13 @@ export async function waitUntilFree(context: EntityContext, key: RowKey, busyUnt
     if (!(result instanceof Error)) {
       if (result.settled) return;
       if (result.parked) {
-        throw new RowParkedError(`${name} ${key.id} is parked: an earlier write could be neither committed nor undone.`, {
-          entity: name,
-          key: key.id,
-        });
+        throw new RowParkedError(
+          `${name} ${key.id} is parked: an earlier write could be neither committed nor undone.`,
+          {
+            entity: name,
+            key: key.id,
+          },
+        );
       }
     }
     if (performance.now() + pauseMs > busyUntil) {

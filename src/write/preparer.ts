@@ -49,11 +49,21 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     }
     const version = await store.prepareInserted(runner, key, 'present', options.deadlineMs);
     if (version === null) throw this.notFound(key);
-    return this.finish(runner, key, { operation: 'insert', next: 'present', before: 'absent', decider: binding.decider });
+    return this.finish(runner, key, {
+      operation: 'insert',
+      next: 'present',
+      before: 'absent',
+      decider: binding.decider,
+    });
   }
 
   /** Updates a row that must exist. */
-  async update(runner: QueryRunner, entity: Entity, via: UpdateVia, options: PrepareOptions): Promise<PreparedWrite<Entity>> {
+  async update(
+    runner: QueryRunner,
+    entity: Entity,
+    via: UpdateVia,
+    options: PrepareOptions,
+  ): Promise<PreparedWrite<Entity>> {
     const { binding } = this.context;
     const key = this.requireKey(entity);
     const pending: PendingWrite = { operation: 'update', next: 'present', before: 'present', decider: binding.decider };
@@ -63,7 +73,12 @@ export class Preparer<Entity extends ObjectLiteral = any> {
   }
 
   /** Writes a row again that the same transaction has prepared: version, deadline and undo image are the first write's. */
-  async updateAgain(runner: QueryRunner, entity: Entity, via: UpdateVia, own: PreparedWrite): Promise<PreparedWrite<Entity>> {
+  async updateAgain(
+    runner: QueryRunner,
+    entity: Entity,
+    via: UpdateVia,
+    own: PreparedWrite,
+  ): Promise<PreparedWrite<Entity>> {
     await this.throughTypeOrm(runner, entity, via);
     return this.finish(runner, own.key, own.pending);
   }
@@ -92,7 +107,11 @@ export class Preparer<Entity extends ObjectLiteral = any> {
   private async announce(runner: QueryRunner, event: 'BeforeRemove' | 'AfterRemove', entity: Entity): Promise<void> {
     const { metadata } = this.context.binding;
     // TypeORM's typing leaves out the identifier that its own executor passes as the last argument.
-    const facts = [metadata, entity, entity, metadata.getEntityIdMap(entity)] as unknown as [EntityMetadata, Entity, Entity];
+    const facts = [metadata, entity, entity, metadata.getEntityIdMap(entity)] as unknown as [
+      EntityMetadata,
+      Entity,
+      Entity,
+    ];
     await runner.broadcaster.broadcast(event, ...facts);
   }
 
@@ -121,7 +140,12 @@ export class Preparer<Entity extends ObjectLiteral = any> {
       throw new StaleVersionError(
         `${this.context.binding.name} ${key.id} is at version ${row.version}, not ${options.expectedVersion}: ` +
           'somebody wrote it since you read it. Read it again and decide anew.',
-        { entity: this.context.binding.name, key: key.id, version: row.version, expectedVersion: options.expectedVersion },
+        {
+          entity: this.context.binding.name,
+          key: key.id,
+          version: row.version,
+          expectedVersion: options.expectedVersion,
+        },
       );
     }
     // Committed by another writer between our UPDATE and the look: simply try again.

@@ -78,7 +78,11 @@ export class UnitOfWork {
   }
 
   /** @internal A second write of a row that this unit has prepared: the undo image and the version stay. */
-  private async writeAgain<Entity extends ObjectLiteral>(own: PreparedWrite, kind: WriteKind, given: Entity): Promise<Entity> {
+  private async writeAgain<Entity extends ObjectLiteral>(
+    own: PreparedWrite,
+    kind: WriteKind,
+    given: Entity,
+  ): Promise<Entity> {
     const { context } = own;
     if (kind === 'insert' || kind === 'remove' || own.pending.operation === 'delete' || own.complete) {
       throw new UnsupportedOperationError(
@@ -88,8 +92,17 @@ export class UnitOfWork {
       );
     }
     const copy = copyForWrite(context.binding, given);
-    const write = await new Preparer<Entity>(context).updateAgain(this.runner, copy, kind === 'update' ? 'save' : kind, own);
-    this.writes.splice(this.writes.findIndex((item) => item.write === own), 1, { write, given });
+    const write = await new Preparer<Entity>(context).updateAgain(
+      this.runner,
+      copy,
+      kind === 'update' ? 'save' : kind,
+      own,
+    );
+    this.writes.splice(
+      this.writes.findIndex((item) => item.write === own),
+      1,
+      { write, given },
+    );
     copyBack(context.binding, write.entity, given);
     return given;
   }
@@ -133,7 +146,10 @@ export class UnitOfWork {
         version: write.version,
       });
     });
-    raiseFailures(this.writes.map(({ write }) => write), completions);
+    raiseFailures(
+      this.writes.map(({ write }) => write),
+      completions,
+    );
   }
 
   private assertOpen(): void {
@@ -174,7 +190,9 @@ export class UnitRepository<Entity extends ObjectLiteral> {
   }
 
   find(options?: FindManyOptions<Entity>): Promise<Entity[]> {
-    return this.unit.read(this.context, (manager) => manager.find(this.context.binding.target as never, options as never));
+    return this.unit.read(this.context, (manager) =>
+      manager.find(this.context.binding.target as never, options as never),
+    );
   }
 
   async findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {

@@ -1,4 +1,10 @@
-import { IndexRejectedError, IndexUnavailableError, OutcomeUnknownError, RowParkedError, WriteAbortedError } from '../errors.js';
+import {
+  IndexRejectedError,
+  IndexUnavailableError,
+  OutcomeUnknownError,
+  RowParkedError,
+  WriteAbortedError,
+} from '../errors.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { PreparedWrite } from './prepared.write.js';
 
@@ -27,7 +33,10 @@ export function outcomeUnknown(write: PreparedWrite, reason: string, cause?: unk
   );
 }
 
-export function indexRejected(write: PreparedWrite, outcome: Extract<IndexOutcome, { kind: 'refused' }>): IndexRejectedError {
+export function indexRejected(
+  write: PreparedWrite,
+  outcome: Extract<IndexOutcome, { kind: 'refused' }>,
+): IndexRejectedError {
   return new IndexRejectedError(
     `Elasticsearch refuses the document of the ${subject(write)}: ${outcome.type}: ${outcome.reason}. The row is as it was ` +
       'before. Correct the value or the mapping.',

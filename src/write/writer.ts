@@ -67,7 +67,9 @@ export class Writer {
   /** Counts an operation as under way until it ends. Refused once shutdown has begun. */
   async track<T>(operation: () => Promise<T>): Promise<T> {
     if (this.closed) {
-      throw new ShuttingDownError('The application is shutting down and takes no new writes. Try again on another instance.');
+      throw new ShuttingDownError(
+        'The application is shutting down and takes no new writes. Try again on another instance.',
+      );
     }
     const running = operation();
     const ended = running.then(

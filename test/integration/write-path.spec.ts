@@ -22,7 +22,11 @@ describe('the write path', () => {
   });
 
   it('inserts: the row is committed, the document holds every column exactly, the object is completed', async () => {
-    const given = product({ price: '1234567890123456.7891', attributes: { a: [1, null], big: 'x' }, releasedAt: new Date('2024-02-29T12:34:56.789Z') });
+    const given = product({
+      price: '1234567890123456.7891',
+      attributes: { a: [1, null], big: 'x' },
+      releasedAt: new Date('2024-02-29T12:34:56.789Z'),
+    });
     const saved = await products.save(given);
     expect(saved).toBe(given);
     expect(saved).toMatchObject({ stock: 7, active: true, revision: 1, consistency: { state: 'commit' } });
@@ -51,7 +55,10 @@ describe('the write path', () => {
     expect(partial.consistency.version).toBeGreaterThan(before);
     const { row, document } = await both(saved.id);
     expect(row).toMatchObject({ title: 'another title', stock: 3, consistency_state: 'commit' });
-    expect(document).toMatchObject({ version: Number(row!.consistency_version), source: { title: 'another title', stock: 3, revision: 2 } });
+    expect(document).toMatchObject({
+      version: Number(row!.consistency_version),
+      source: { title: 'another title', stock: 3, revision: 2 },
+    });
     expect(Date.parse(String(row!.updatedAt))).not.toBeNaN();
     expect(document!.source.updatedAt).toBe(`${String(row!.updatedAt).replace(' ', 'T')}Z`);
   });

@@ -1,5 +1,18 @@
-import { Column, CreateDateColumn, DeleteDateColumn, Entity, PrimaryGeneratedColumn, UpdateDateColumn, VersionColumn } from 'typeorm';
-import { Consistency, ConsistentRepository, type ConsistentEntityOptions, defineConsistentRepository } from '../../src/index.js';
+import {
+  Column,
+  CreateDateColumn,
+  DeleteDateColumn,
+  Entity,
+  PrimaryGeneratedColumn,
+  UpdateDateColumn,
+  VersionColumn,
+} from 'typeorm';
+import {
+  Consistency,
+  ConsistentRepository,
+  type ConsistentEntityOptions,
+  defineConsistentRepository,
+} from '../../src/index.js';
 
 /** The entity of most tests: defaults, a unique column, dates, exact numbers, JSON, soft delete. */
 @Entity('product')

@@ -1,6 +1,9 @@
 import { Column, Index } from 'typeorm';
 import { MAX_VERSION, type RowState } from './protocol/row.js';
 
+/** Named by hand: a migration must be able to name it without TypeORM's hash. */
+export const CONSISTENCY_DEADLINE_INDEX = 'IDX_consistency_deadline';
+
 /** Versions are kept below 2^53 by the protocol; a larger one was not written by it and would be rounded. */
 const exactVersion = {
   to: (value: number | undefined) => value,
@@ -47,7 +50,7 @@ export class Consistency {
   version!: number;
 
   /** UTC, set while `prepare`: after it anyone may settle the row. Not selected by default. */
-  @Index()
+  @Index(CONSISTENCY_DEADLINE_INDEX)
   @Column({
     name: '_deadline',
     type: 'datetime',

@@ -1,5 +1,6 @@
 import type { RowImage } from '../entity/row.image.js';
 import type { LoadedRow } from '../mysql/row.store.js';
+import type { SettlePurpose } from '../observe/consistent.events.js';
 import type { SlotView } from '../protocol/row.js';
 
 /** What became of one row that somebody asked about. */
@@ -38,3 +39,17 @@ export function imageBefore(row: LoadedRow): RowImage | null {
   if (row.pending?.operation === 'insert') return null;
   return row.pending?.operation === 'update' ? row.previous : row.image;
 }
+
+export interface ResolveOptions {
+  readonly purpose: SettlePurpose;
+  readonly timeoutMs: number;
+  /** The rows were claimed past their deadline: treat them as expired although the claim moved the deadline. */
+  readonly claimed?: boolean;
+  /** Settle parked rows too: an operator asked for it. */
+  readonly retryParked?: boolean;
+  /** Our own request at this version was answered 409. Only with a single key. */
+  readonly conflictedAt?: number;
+}
+
+/** One answer for every key that was asked about. */
+export type ResolveResult = Map<string, Resolution | Unsettled>;

@@ -1,7 +1,5 @@
 import type { RowKey } from '../entity/row.key.js';
-import type { Resolution } from './resolution.js';
-import { Unsettled } from './resolution.js';
-import type { ResolveOptions, ResolveResult } from './settler.js';
+import { type Resolution, type ResolveOptions, type ResolveResult, Unsettled } from './resolution.js';
 
 export interface ResolveQueueLimits {
   readonly concurrency: number;

@@ -1,0 +1,89 @@
+import type { EntityBinding } from '../entity/entity.binding.js';
+import type { DocumentStore } from '../elasticsearch/document.store.js';
+import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import type { ParkedStore, ParkReason } from '../mysql/parked.store.js';
+import type { RowStore } from '../mysql/row.store.js';
+import type { ConsistentEvents } from '../observe/consistent.events.js';
+import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import { imageAfter, imageBefore, type ResolveOptions } from './resolution.js';
+import type { Prepared, Round } from './settle.case.js';
+
+/** What a settler does once a verdict stands. Every step names the version it is about, so a late one changes nothing. */
+export class SettleActions {
+  constructor(
+    private readonly store: RowStore,
+    private readonly documents: DocumentStore,
+    private readonly parked: ParkedStore,
+    private readonly events: ConsistentEvents,
+  ) {}
+
+  private get binding(): EntityBinding {
+    return this.store.binding;
+  }
+
+  write(writes: readonly DocumentWrite[], options: ResolveOptions): Promise<IndexOutcome[]> {
+    return this.documents.write(this.binding.alias, writes, { timeoutMs: options.timeoutMs });
+  }
+
+  async commit(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
+    if (items.length === 0) return;
+    const rows = items.map(({ row }) => ({ key: row.key, version: row.version, operation: row.pending.operation }));
+    try {
+      // Fewer than asked: somebody else flipped some of them. The next round tells which.
+      if ((await this.store.commit(rows)) !== rows.length) return;
+    } catch (error) {
+      if (classifyMysqlError(error) !== 'refused') throw error;
+      if (items.length === 1) return this.park(items[0]!, 'commit-refused', error, turn);
+      for (const item of items) await this.commit([item], turn, options);
+      return;
+    }
+    for (const item of items) await this.acted(item, 'committed', turn, options);
+  }
+
+  async restore(item: Prepared, turn: Round, options: ResolveOptions): Promise<void> {
+    const { row } = item;
+    try {
+      const restored = await this.store.restore({
+        key: row.key,
+        version: row.version,
+        operation: row.pending.operation,
+      });
+      if (restored) await this.acted(item, 'restored', turn, options);
+    } catch (error) {
+      if (classifyMysqlError(error) !== 'refused') throw error;
+      await this.park(item, 'restore-refused', error, turn);
+    }
+  }
+
+  private async acted(
+    item: Prepared,
+    acted: 'committed' | 'restored',
+    turn: Round,
+    options: ResolveOptions,
+  ): Promise<void> {
+    const { state, row } = item;
+    Object.assign(state, { acted, actedAt: row.version });
+    if (row.parked) await this.parked.forget(this.binding, row.image);
+    this.events.emit('settled', {
+      entity: this.binding.name,
+      verdict: acted === 'committed' ? 'commit' : 'restore',
+      by: options.purpose,
+    });
+    turn.finish(state, row, acted === 'committed' ? imageAfter(row) : imageBefore(row), true);
+  }
+
+  async lift({ state, row }: Prepared): Promise<void> {
+    const theirs = state.slot?.found && state.slot.version > row.version ? state.slot.version : null;
+    await this.store.lift(row, theirs ?? row.version);
+    this.events.emit('foreignVersion', { entity: this.binding.name, key: row.key.id, version: row.version, theirs });
+  }
+
+  async park(item: Prepared, reason: ParkReason, error: unknown, turn: Round): Promise<void> {
+    const { state, row, documentId } = item;
+    await this.parked.record(this.binding, { image: row.image, version: row.version, documentId }, reason, error);
+    if (!row.parked) await this.store.park(row);
+    this.events.emit('parked', { entity: this.binding.name, key: row.key.id, version: row.version, reason });
+    const forward = reason === 'commit-refused' || reason === 'document-refused';
+    turn.finish(state, { ...row, parked: true }, forward ? imageAfter(row) : imageBefore(row), false);
+  }
+}

@@ -42,6 +42,8 @@ export interface ConsistentModuleOptions {
    * request that can still arrive. Default 3,600,000 (one hour).
    */
   gcDeletesMs?: number;
+  /** How long start-up keeps trying while Elasticsearch cannot be reached, before it fails. Default 30,000. */
+  startupTimeoutMs?: number;
   /** How long shutdown waits for writes under way. Default 10,000. */
   shutdownTimeoutMs?: number;
 }
@@ -58,6 +60,7 @@ export interface ResolvedOptions {
   bypassGuard: BypassGuard;
   createIndices: boolean;
   gcDeletesMs: number;
+  startupTimeoutMs: number;
   shutdownTimeoutMs: number;
 }
 
@@ -99,6 +102,7 @@ const schema = z.strictObject({
   bypassGuard: z.enum(['refuse', 'warn', 'off']).default('refuse'),
   createIndices: z.boolean().default(true),
   gcDeletesMs: ms(60_000, 30 * DAY_MS).default(3_600_000),
+  startupTimeoutMs: ms(0, 3_600_000).default(30_000),
   shutdownTimeoutMs: ms(0, 600_000).default(10_000),
 });
 

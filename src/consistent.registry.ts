@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource } from 'typeorm';
@@ -6,10 +7,11 @@ import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { DocumentStore } from './elasticsearch/document.store.js';
 import { ensureIndex } from './elasticsearch/index.bootstrap.js';
+import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
 import type { EntityContext } from './entity/entity.context.js';
-import { InvalidOptionsError, InvalidSchemaError } from './errors.js';
+import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
 import { introspectTable } from './mysql/table.introspection.js';
@@ -148,18 +150,44 @@ export class ConsistentRegistry implements ConsistentRuntime {
       this.options.decider,
     );
     const parked = await this.parkedStore(dataSource);
-    await ensureIndex(this.client, {
-      alias: binding.alias,
-      ...(definition.options.mappings ? { mappings: definition.options.mappings } : {}),
-      ...(definition.options.settings ? { settings: definition.options.settings } : {}),
-      gcDeletesMs: this.options.gcDeletesMs,
-      createIndex: this.options.createIndices,
-    });
+    await this.prepareIndex(binding);
     const context = this.assemble(binding, parked);
     this.contexts.push(context);
     this.byEntity.set(binding.target, [...(this.byEntity.get(binding.target) ?? []), context]);
     this.watch(context);
     return context;
+  }
+
+  /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
+  private async prepareIndex({ alias, options: { mappings, settings } }: EntityBinding): Promise<void> {
+    const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
+    const until = performance.now() + startupTimeoutMs;
+    for (let pauseMs = 100; ; pauseMs = Math.min(2 * pauseMs, 2_000)) {
+      try {
+        await ensureIndex(this.client, {
+          alias,
+          ...(mappings ? { mappings } : {}),
+          ...(settings ? { settings } : {}),
+          gcDeletesMs,
+          createIndex,
+        });
+        return;
+      } catch (error) {
+        if (error instanceof ConsistentError || classifyFailure(error).kind === 'refused') throw error;
+        if (performance.now() + pauseMs > until) {
+          throw new IndexUnavailableError(
+            `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +
+              `${(error as Error).message}. Check \`elasticsearch.node\` and that the cluster is up.`,
+            { alias },
+            error,
+          );
+        }
+        this.logger.warn(
+          `Elasticsearch is not there yet (index "${alias}"); trying again: ${(error as Error).message}`,
+        );
+        await sleep(pauseMs);
+      }
+    }
   }
 
   private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {

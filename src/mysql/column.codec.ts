@@ -15,7 +15,7 @@ export { ExactJson, stringifyDocument } from './json.codec.js';
 export interface ColumnCodec {
   readonly name: string;
   readonly dataType: string;
-  /** Generated columns are in the document, but MySQL computes them: neither in the image nor restored. */
+  /** Generated columns are in the image, for the document of the previous one, but MySQL computes them: not restored. */
   readonly generated: boolean;
   /** SQL over the live column: its member of the undo image. */
   readonly undo: string;
@@ -210,7 +210,7 @@ function base64(name: string): string {
 
 /** `JSON_OBJECT('name', …)` of all columns that are in the undo image. Leave the protocol's own columns out. */
 export function undoObject(codecs: readonly ColumnCodec[]): string {
-  const members = codecs.filter((codec) => !codec.generated).map((codec) => `${jsonKey(codec.name)}, ${codec.undo}`);
+  const members = codecs.map((codec) => `${jsonKey(codec.name)}, ${codec.undo}`);
   return `JSON_OBJECT(${members.join(', ')})`;
 }
 

@@ -1,5 +1,5 @@
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
-import { RESTORE_HINT, restoreAssignments, undoObject } from './column.codec.js';
+import { restoreAssignments, restoreHint, undoObject } from './column.codec.js';
 
 /** MySQL's clock in µs since 1970, whatever the session's time zone: `UNIX_TIMESTAMP(NOW(6))` repeats an hour a year. */
 const NOW_MICROS = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`;
@@ -139,12 +139,10 @@ export class RowStatements {
 
   /** Puts the undo image back at the same version. Parameters: key …, version. */
   restore(): string {
-    const columns = restoreAssignments(
-      this.binding.columns.map((column) => column.codec),
-      this.previous,
-    );
+    const codecs = this.binding.columns.map((column) => column.codec);
+    const columns = restoreAssignments(codecs, this.previous);
     return (
-      `UPDATE ${RESTORE_HINT} ${this.table} SET ${columns}, ${this.state} = 'commit', ${this.deadline} = NULL, ${this.pending} = NULL` +
+      `UPDATE ${restoreHint(codecs)} ${this.table} SET ${columns}, ${this.state} = 'commit', ${this.deadline} = NULL, ${this.pending} = NULL` +
       ` WHERE ${this.inPrepare(1)}`
     );
   }

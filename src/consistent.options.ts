@@ -25,26 +25,60 @@ export interface ConsistentModuleOptions {
    * Must be longer than `writeTimeoutMs`. Default `2 × writeTimeoutMs + 1,000`.
    */
   deadlineMs?: number;
-  /** How long a writer waits for a row that is in `prepare` under another writer. Default 5,000. */
+  /**
+   * How long a writer waits for a row that is in `prepare` under another writer, and a barrier for its rows, in
+   * milliseconds. Default 5,000.
+   */
   busyTimeoutMs?: number;
   /** Retries of a request that was refused for certain and may do better soon (connection refused, 429). */
-  retry?: { attempts?: number; backoffMs?: number };
-  /** Limits on settling from reads. */
-  readRepair?: { timeoutMs?: number; concurrency?: number; batchSize?: number; maxQueued?: number };
+  retry?: {
+    /** Tries after the first, all within `writeTimeoutMs`. 0 … 20. Default 3. */
+    attempts?: number;
+    /** Pause before the first retry, in milliseconds; doubled each time. Default 50. */
+    backoffMs?: number;
+  };
+  /** Limits on settling from reads, for each entity. */
+  readRepair?: {
+    /** Longest time for settling one batch, in milliseconds; then its readers get `ReadUnsettledError`. Default 2,000. */
+    timeoutMs?: number;
+    /** Batches under way at the same time. 1 … 64. Default 4. */
+    concurrency?: number;
+    /** Most rows in one batch. 1 … 1,000. Default 200. */
+    batchSize?: number;
+    /** Most rows that wait for a batch; further readers get `ReadUnsettledError` at once. Default 10,000. */
+    maxQueued?: number;
+  };
   /** The scheduled job that settles rows whose deadline has passed; `false` where another instance or a cron does it. */
-  sweeper?: false | { intervalMs?: number; batchSize?: number; leaseMs?: number; maxBatchesPerRun?: number };
+  sweeper?:
+    | false
+    | {
+        /** Pause between two runs, in milliseconds. Default 1,000. */
+        intervalMs?: number;
+        /** Rows claimed at a time. 1 … 1,000. Default 200. */
+        batchSize?: number;
+        /**
+         * How long no other sweeper takes claimed rows, in milliseconds. Must not be shorter than `writeTimeoutMs`.
+         * Default 10,000.
+         */
+        leaseMs?: number;
+        /** Most batches of one table in one run. Default 50. */
+        maxBatchesPerRun?: number;
+      };
   /** Writes of consistent entities through plain TypeORM, and schemas that write around the protocol. Default `refuse`. */
   bypassGuard?: BypassGuard;
-  /** Creates missing indices and adds missing fields at start-up. `false` only compares. Default true. */
+  /**
+   * Creates missing indices at start-up; `false`: a missing alias is an error. Either way declared fields that an index
+   * lacks are added, and its `gc_deletes` is raised. Default true.
+   */
   createIndices?: boolean;
   /**
    * `index.gc_deletes` of our indices: how long Elasticsearch remembers a delete's version. It must outlive every
-   * request that can still arrive. Default 3,600,000 (one hour).
+   * request that can still arrive; at least ten times `deadlineMs`. In milliseconds. Default 3,600,000 (one hour).
    */
   gcDeletesMs?: number;
-  /** How long start-up keeps trying while Elasticsearch cannot be reached, before it fails. Default 30,000. */
+  /** How long start-up keeps trying while Elasticsearch cannot be reached, in milliseconds. Default 30,000. */
   startupTimeoutMs?: number;
-  /** How long shutdown waits for writes under way. Default 10,000. */
+  /** How long shutdown waits for writes under way, in milliseconds. Default 10,000. */
   shutdownTimeoutMs?: number;
 }
 

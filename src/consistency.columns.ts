@@ -1,4 +1,5 @@
 import { Column, Index } from 'typeorm';
+import { InvalidSchemaError } from './errors.js';
 import { MAX_VERSION, type RowState } from './protocol/row.js';
 
 /** Named by hand: a migration must be able to name it without TypeORM's hash. */
@@ -11,7 +12,11 @@ const exactVersion = {
     if (value === null || value === undefined) return value;
     const version = Number(value);
     if (!Number.isSafeInteger(version)) {
-      throw new RangeError(`consistency version ${value} is above ${MAX_VERSION}: it was not written by this library.`);
+      throw new InvalidSchemaError(
+        `A consistency version is ${value}, above ${MAX_VERSION}: this library did not write it. Put back the version ` +
+          "of the row's document in Elasticsearch.",
+        { version: String(value) },
+      );
     }
     return version;
   },

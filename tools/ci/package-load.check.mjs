@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 // Loads the packed package as an application would: by plain Node, with import and with require, from a project of its
-// own that has the tarball's files and the peer dependencies and nothing else.
+// own that has the tarball's files, its dependencies and its peer dependencies, and nothing else.
 //   node tools/ci/package-load.check.mjs PACKED.tgz
 
 const tarball = resolve(process.argv[2] ?? '');
-const { name, exports, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { name, exports, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const project = mkdtempSync(join(tmpdir(), 'nest-consistent-load-'));
 
 /** @param {string} entry @param {string} code */
@@ -27,9 +27,9 @@ try {
   const unpacked = join(modules, name);
   mkdirSync(unpacked, { recursive: true });
   execFileSync('tar', ['-xzf', tarball, '-C', unpacked, '--strip-components=1']);
-  for (const peer of Object.keys(peerDependencies)) {
-    mkdirSync(dirname(join(modules, peer)), { recursive: true });
-    symlinkSync(resolve('node_modules', peer), join(modules, peer));
+  for (const needed of Object.keys({ ...dependencies, ...peerDependencies })) {
+    mkdirSync(dirname(join(modules, needed)), { recursive: true });
+    symlinkSync(resolve('node_modules', needed), join(modules, needed));
   }
   writeFileSync(join(project, 'package.json'), '{}');
   for (const [subpath, target] of Object.entries(exports)) {

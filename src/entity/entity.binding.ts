@@ -36,6 +36,8 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   /** Every column of the table but the four of the protocol. */
   readonly columns: readonly BoundColumn[];
   readonly key: readonly BoundColumn[];
+  /** Columns that an entity instance carries: mapped, and not the bare join column of a relation. */
+  readonly hydratedColumns: readonly BoundColumn[];
   readonly driver: MysqlDriver;
   private readonly driverSettings: DriverSettings;
 
@@ -61,6 +63,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
         codec: columnCodec(column),
         metadata: metadata.columns.find((candidate) => candidate.databaseName === column.name),
       }));
+    this.hydratedColumns = this.columns.filter((column) => column.metadata && !column.metadata.isVirtual);
     this.key = metadata.primaryColumns.map((primary) => {
       const bound = this.columns.find((column) => column.name === primary.databaseName);
       if (!bound) throw new InvalidSchemaError(`${this.name}: key column ${primary.databaseName} is not in the table.`);
@@ -92,11 +95,6 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   /** The entity's value of a column in this image, through TypeORM's own conversion and transformers. */
   entityValue(column: BoundColumn, image: RowImage): unknown {
     return this.driver.prepareHydratedValue(this.driverValue(column, image), column.metadata!);
-  }
-
-  /** Columns that an entity instance carries: mapped, and not the bare join column of a relation. */
-  get hydratedColumns(): readonly BoundColumn[] {
-    return this.columns.filter((column) => column.metadata && !column.metadata.isVirtual);
   }
 
   /** Builds an entity from an image, as a `find` would have: columns without `select: false`, then `@AfterLoad`. */

@@ -14,6 +14,12 @@ export interface ParkedOptions {
 /** What became of a parked row that was tried again. */
 export type RetryResult = 'settled' | 'still-parked' | 'gone';
 
+interface Located {
+  readonly row: ParkedRow;
+  readonly context: EntityContext;
+  readonly key: RowKey;
+}
+
 const RETRY_TIMEOUT_MS = 30_000;
 
 /**
@@ -24,9 +30,15 @@ export class ParkedRows {
   /** @internal */
   constructor(private readonly registry: ConsistentRegistry) {}
 
-  /** Parked rows, the oldest first. `limit` defaults to 100. */
+  /** Parked rows, the oldest first. `limit` defaults to 100. Rows that a later write has freed are forgotten. */
   async list(options: ParkedOptions & { limit?: number } = {}): Promise<ParkedRow[]> {
-    return this.store(options).list(options.limit ?? 100);
+    const parked: ParkedRow[] = [];
+    for (const row of await this.store(options).list(options.limit ?? 100)) {
+      const { context, key } = this.place(row, options);
+      if ((await context.store.load([key])).get(key.id)?.parked) parked.push(row);
+      else await this.store(options).remove(row.id);
+    }
+    return parked;
   }
 
   async count(options: ParkedOptions = {}): Promise<number> {
@@ -103,22 +115,24 @@ export class ParkedRows {
     return new RowNotFoundError(`${row.entity} is no longer parked at version ${row.version}.`, { ...row });
   }
 
-  private async locate(
-    id: string,
-    options: ParkedOptions,
-  ): Promise<{ row: ParkedRow; context: EntityContext; key: RowKey }> {
+  private async locate(id: string, options: ParkedOptions): Promise<Located> {
     const row = await this.store(options).find(id);
     if (!row) throw new RowNotFoundError(`There is no parked row with id ${id}; see list().`, { id });
+    return { row, ...this.place(row, options) };
+  }
+
+  private place(row: ParkedRow, options: ParkedOptions): Omit<Located, 'row'> {
     const dataSource = options.dataSource ?? 'default';
     const context = this.registry
       .all()
       .find(({ binding }) => binding.dataSourceName === dataSource && binding.metadata.tablePath === row.table);
     if (!context) {
-      throw new InvalidOptionsError(`The table ${row.table} of parked row ${id} belongs to no registered repository.`, {
-        ...row,
-      });
+      throw new InvalidOptionsError(
+        `The table ${row.table} of parked row ${row.id} belongs to no registered repository.`,
+        { ...row },
+      );
     }
-    return { row, context, key: keyOfImage(context.binding, row.key) };
+    return { context, key: keyOfImage(context.binding, row.key) };
   }
 
   private store(options: ParkedOptions): ParkedStore {

@@ -62,12 +62,15 @@ export class ResolveQueue {
   private async runBatch(): Promise<void> {
     const batch = [...this.waiting.values()].slice(0, this.limits.batchSize);
     for (const { key } of batch) this.waiting.delete(key.id);
+    const { timeoutMs } = this.limits;
+    // A connection that has gone silent must not keep readers; the batch keeps its place until it really ends.
+    const late = setTimeout(() => {
+      for (const { fail } of batch) fail(new Unsettled(`no answer within ${timeoutMs} ms`));
+    }, 2 * timeoutMs);
     this.running++;
     try {
-      const results = await this.resolve(
-        batch.map(({ key }) => key),
-        { purpose: 'read', timeoutMs: this.limits.timeoutMs },
-      );
+      const keys = batch.map(({ key }) => key);
+      const results = await this.resolve(keys, { purpose: 'read', timeoutMs });
       for (const { key, give, fail } of batch) {
         const result = results.get(key.id);
         if (result && !(result instanceof Error)) give(result);
@@ -76,6 +79,7 @@ export class ResolveQueue {
     } catch (error) {
       for (const { fail } of batch) fail(error as Error);
     } finally {
+      clearTimeout(late);
       this.running--;
       this.schedule();
     }

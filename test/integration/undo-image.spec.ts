@@ -106,9 +106,12 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await removeZone();
-  await connection.end();
-  await database.drop();
+  try {
+    await removeZone();
+    await connection.end();
+  } finally {
+    await database.drop();
+  }
 });
 
 describe('undo image', () => {

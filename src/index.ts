@@ -22,7 +22,15 @@ export type { SweepResult } from './settle/sweeper.js';
 export { ParkedRows } from './settle/parked.rows.js';
 export type { ParkedOptions, RetryResult } from './settle/parked.rows.js';
 export type { ParkedRow, ParkReason } from './mysql/parked.store.js';
-export { addConsistencyColumns, createParkedTable, dropConsistencyColumns } from './mysql/consistent.migration.js';
+export {
+  addConsistencyColumns,
+  consistentColumnsDown,
+  consistentColumnsUp,
+  createParkedTable,
+  dropConsistencyColumns,
+  dropParkedTable,
+  parkedTableSql,
+} from './mysql/consistent.migration.js';
 export type { BatchOptions } from './write/batch.writer.js';
 export { UnitOfWork, UnitRepository } from './write/unit-of-work.js';
 export type { UnitOutcome } from './write/unit-of-work.js';

@@ -52,9 +52,16 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     const row = await this.onPrimary((manager) => manager.findOne(this.target, this.complete(find)));
     if (!row) return null;
     const [repaired] = await this.repairer.repairEntities(this.context, [row]);
-    if (repaired || barrier) return repaired ?? null;
-    // The row that matched is none; another may match once it is out of the way.
-    return this.findOne({ ...options, barrier: true });
+    return repaired ?? this.firstToBeSeen(this.complete(find));
+  }
+
+  /** The row that MySQL found first is not to be seen (an undecided insert); one behind it may be. */
+  private async firstToBeSeen(find: FindOneOptions<Entity>): Promise<Entity | null> {
+    for (let take = 10; ; take *= 10) {
+      const rows = await this.onPrimary((manager) => manager.find(this.target, { ...find, take }));
+      const [first] = await this.repairer.repairEntities(this.context, rows);
+      if (first || rows.length < take) return first ?? null;
+    }
   }
 
   async findOneOrFail(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity> {

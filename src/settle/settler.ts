@@ -41,10 +41,24 @@ export class Settler {
     return this.store.binding;
   }
 
-  /** One resolution, or the reason why there is none, for every key. Never throws. */
+  /** One resolution, or the reason why there is none, for every key. Never throws, and ends within twice `timeoutMs`. */
   async resolve(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
     const open = new Map<string, Case>(keys.map((key) => [key.id, newCase(key, options.conflictedAt)]));
     const done: ResolveResult = new Map();
+    // MySQL may be silent, or its pool held by units of work that wait for this very answer.
+    let late: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, 2 * options.timeoutMs);
+    });
+    await Promise.race([this.rounds(open, done, options), tooLate]);
+    clearTimeout(late);
+    // A copy: rounds that were too late may still end, and do what anybody may do.
+    return new Map(
+      keys.map(({ id }) => [id, done.get(id) ?? new Unsettled(`no answer within ${options.timeoutMs} ms`)]),
+    );
+  }
+
+  private async rounds(open: Map<string, Case>, done: ResolveResult, options: ResolveOptions): Promise<void> {
     const endsAt = performance.now() + options.timeoutMs;
     try {
       for (let round = 0; round < MAX_ROUNDS && open.size > 0; round++) {
@@ -54,10 +68,9 @@ export class Settler {
       }
     } catch (error) {
       for (const id of open.keys()) done.set(id, new Unsettled((error as Error).message, error));
-      return done;
+      return;
     }
     for (const id of open.keys()) done.set(id, new Unsettled('the row kept changing, or time was up'));
-    return done;
   }
 
   private async round(open: Map<string, Case>, done: ResolveResult, options: ResolveOptions): Promise<void> {

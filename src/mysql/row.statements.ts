@@ -87,10 +87,10 @@ export class RowStatements {
     );
   }
 
-  /** State and version alone, by key: what a writer looks at before it decides between insert and update. */
+  /** State, version and the key as the row spells it: what a writer looks at before it decides between insert and update. */
   probe(): string {
     return (
-      `SELECT ${this.state} AS state, ${this.version} AS version, ${this.deadline} IS NULL AS parked` +
+      `SELECT ${this.state} AS state, ${this.version} AS version, ${this.deadline} IS NULL AS parked, ${this.keyColumns()}` +
       ` FROM ${this.table} WHERE ${this.keyIs(1)}`
     );
   }

@@ -32,6 +32,15 @@ export interface LoadedRow {
   readonly previousVersion: number;
 }
 
+/** What a writer needs to know of a row before it writes. */
+export interface ProbedRow {
+  readonly state: RowState;
+  readonly version: number;
+  readonly parked: boolean;
+  /** The key's columns, as the row itself spells them. */
+  readonly keyImage: RowImage;
+}
+
 export interface VersionedKey {
   readonly key: RowKey;
   readonly version: number;
@@ -94,13 +103,18 @@ export class RowStore {
     await this.change(runner, this.statements.lease(pending.length), parameters);
   }
 
-  /** State and version without locking. */
-  async probe(runner: SqlRunner, key: RowKey): Promise<{ state: RowState; version: number; parked: boolean } | null> {
+  /** State, version and key of a row, without locking. */
+  async probe(runner: SqlRunner, key: RowKey): Promise<ProbedRow | null> {
     const rows = await this.select(runner, this.statements.probe(), key.parameters);
     const row = rows[0];
     if (!row) return null;
     const state = row.state as RowState;
-    return { state, version: versionOf(row.version), parked: state === 'prepare' && Number(row.parked) === 1 };
+    return {
+      state,
+      version: versionOf(row.version),
+      parked: state === 'prepare' && Number(row.parked) === 1,
+      keyImage: this.keyImageOf(row),
+    };
   }
 
   /** The row's exact image and deadline, as this transaction sees it. */
@@ -128,6 +142,12 @@ export class RowStore {
     }
     // A case-insensitive key may be asked for in another spelling than the row's own.
     if (keys.length === 1 && rows.length === 1) found.set(keys[0]!.id, [...found.values()][0]!);
+    const missing = keys.filter((key) => !found.has(key.id));
+    if (missing.length === 0 || found.size === keys.length - missing.length) return found;
+    for (const key of missing) {
+      const row = (await this.load([key], runner)).get(key.id);
+      if (row) found.set(key.id, row);
+    }
     return found;
   }
 
@@ -243,8 +263,11 @@ export class RowStore {
   }
 
   private keyOf(row: Record<string, unknown>): RowKey {
-    const image = Object.fromEntries(this.binding.key.map((column, at) => [column.name, textOf(row[`k${at}`])]));
-    return keyOfImage(this.binding, image);
+    return keyOfImage(this.binding, this.keyImageOf(row));
+  }
+
+  private keyImageOf(row: Record<string, unknown>): RowImage {
+    return Object.fromEntries(this.binding.key.map((column, at) => [column.name, textOf(row[`k${at}`])]));
   }
 
   private async select(

@@ -10,6 +10,9 @@ import type { Resolution } from './resolution.js';
 /** Which entity context an instance belongs to, or undefined when its class is not a consistent one. */
 export type ContextOf = (instance: object) => EntityContext | undefined;
 
+/** What the caller's own transaction did to a row, if it did anything. */
+export type OwnRows = (site: EntitySite) => 'as-is' | 'gone' | undefined;
+
 /**
  * Turns what MySQL returned into what a reader may see. Rows in `commit` cost nothing; those in `prepare` are settled
  * in shared batches, and the entity gets the values of the image that counts, or is taken out where there is none.
@@ -19,14 +22,22 @@ export class ReadRepairer {
 
   constructor(private readonly contextOf: ContextOf) {}
 
-  /** Entities of one repository, as a list. Nested consistent entities (loaded relations) are repaired too. */
-  async repairEntities<Entity extends ObjectLiteral>(context: EntityContext, entities: Entity[]): Promise<Entity[]> {
+  /**
+   * Entities of one repository, as a list. Nested consistent entities (loaded relations) are repaired too. `own` tells of
+   * rows that the caller's own transaction has written: nobody else sees those yet.
+   */
+  async repairEntities<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    entities: Entity[],
+    own?: OwnRows,
+  ): Promise<Entity[]> {
     if (entities.length === 0) return entities;
     const list = [...entities];
     await this.repairSites(
       collectEntities(list, (instance) =>
         instance instanceof context.binding.target ? context : this.contextOf(instance),
       ),
+      own,
     );
     return list.filter((entity): entity is Entity => entity !== null);
   }
@@ -41,12 +52,15 @@ export class ReadRepairer {
     return holder.value;
   }
 
-  private async repairSites(sites: readonly EntitySite[]): Promise<void> {
+  private async repairSites(sites: readonly EntitySite[], own?: OwnRows): Promise<void> {
     const suspects = sites.filter(({ context, entity }) => context.binding.consistencyOf(entity)?.state !== 'commit');
     if (suspects.length === 0) return;
     const removals: EntitySite[] = [];
     await Promise.all(
       suspects.map(async (site) => {
+        const fate = own?.(site);
+        if (fate === 'gone') removals.push(site);
+        if (fate) return;
         const resolution = await this.resolve(site);
         if (!resolution) return;
         if (resolution.visible === null) removals.push(site);

@@ -1,7 +1,7 @@
 import type { EntityManager, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { ConsistentRepositoryClass } from '../consistent.decorator.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { keyOfEntity } from '../entity/row.key.js';
+import { keyOfEntity, type RowKey } from '../entity/row.key.js';
 import { PartialWriteError, UnsupportedOperationError } from '../errors.js';
 import type { ReadRepairer } from '../settle/read.repairer.js';
 import type { Completion } from './completer.js';
@@ -76,6 +76,8 @@ export class UnitOfWork {
           return await this.wholly(() => this.writeOnce(context, kind, given, options));
         } catch (error) {
           if (!(error instanceof RowInPrepare)) throw error;
+          const own = await this.ownRow(context, error.key);
+          if (own) return this.wholly(() => this.writeAgain(own, kind, given));
           await waitUntilFree(context, error.key, busyUntil, attempt);
         }
       }
@@ -163,6 +165,12 @@ export class UnitOfWork {
     return this.writes.find(({ write }) => write.context === context && write.key.id === key.id)?.write;
   }
 
+  /** The same, where MySQL takes another spelling of the key for a row that this unit has written. */
+  private async ownRow(context: EntityContext, key: RowKey): Promise<PreparedWrite | undefined> {
+    const row = (await context.store.load([key], this.runner)).get(key.id);
+    return row && this.writes.find(({ write }) => write.context === context && write.key.id === row.key.id)?.write;
+  }
+
   /** @internal Reads inside the transaction: own writes as they are, others' undecided ones settled or waited for. */
   read<Entity extends ObjectLiteral>(
     context: EntityContext,
@@ -170,9 +178,10 @@ export class UnitOfWork {
   ): Promise<Entity[]> {
     return this.inTurn(async () => {
       const entities = await run(this.runner.manager);
-      const others = entities.filter((entity) => !this.ownWrite(context, entity));
-      const repaired = new Set(await this.repairer.repairEntities(context, others));
-      return entities.filter((entity) => this.ownWrite(context, entity) || repaired.has(entity));
+      return this.repairer.repairEntities(context, entities, (site) => {
+        const own = this.ownWrite(site.context, site.entity);
+        return own && (own.pending.operation === 'delete' ? 'gone' : 'as-is');
+      });
     });
   }
 

@@ -105,9 +105,9 @@ describe('embedded entities and column transformers', () => {
 
   it("leaves the caller's nested objects alone when the write fails", async () => {
     const failing = tickets.create({ ...given(), code: 'x'.repeat(300) });
-    const before = structuredClone({ price: { ...failing.price }, length: failing.length });
+    const before = JSON.stringify(failing);
     await expect(tickets.save(failing)).rejects.toMatchObject({ driverError: { code: 'ER_DATA_TOO_LONG' } });
     expect(failing.id).toBeUndefined();
-    expect({ price: { ...failing.price }, length: failing.length }).toEqual(before);
+    expect(JSON.stringify(failing)).toBe(before);
   });
 });

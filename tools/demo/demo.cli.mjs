@@ -32,6 +32,9 @@ const interrupted = new Promise((resolve) => {
   }
 });
 
+/** How the story ended: with --keep, Ctrl-C is then the ordinary end. @type {number | undefined} */
+let told;
+
 /** @param {import('./demo.arguments.mjs').DemoArguments} args */
 async function run({ films, keep, falsify }) {
   install(say);
@@ -50,6 +53,7 @@ async function run({ films, keep, falsify }) {
   const onCleanup = (/** @type {() => Promise<void>} */ cleanup) => cleanups.push(cleanup);
   const { exitCode, url, env } = await tellStory({ mysqlUrl, elasticsearchUrl, films, falsify, onCleanup });
   if (!keep) return exitCode;
+  told = exitCode;
   say('');
   say(`search page    ${url}/`);
   for (const path of ['films?q=alien', 'films/1', 'films/by-director?name=Ang%20Lee'])
@@ -72,4 +76,4 @@ const ended = run(args).catch((error) => {
 });
 const exitCode = await Promise.race([ended, interrupted]);
 await cleanUp();
-process.exit(exitCode);
+process.exit(told ?? exitCode);

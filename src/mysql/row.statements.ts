@@ -115,15 +115,6 @@ export class RowStatements {
     return column.codec.previousText(this.previous);
   }
 
-  /** The current image of one row, inside the transaction that prepares it. Parameters: key … */
-  image(rows: number): string {
-    const columns = this.binding.columns.map((column, at) => `${column.codec.text} AS c${at}`);
-    return (
-      `SELECT ${this.version} AS version, CAST(${this.deadline} AS CHAR) AS deadline, ${columns.join(', ')}` +
-      ` FROM ${this.table} WHERE ${this.keyIs(rows)}`
-    );
-  }
-
   /** The flip of inserts and updates. Parameters: [keys … if several,] then key …, version per row. */
   commit(rows: number): string {
     return (
@@ -162,11 +153,11 @@ export class RowStatements {
 
   /**
    * Turns a parked write into a decided update of the row as it is, at a version of its own: the index then follows.
-   * Parameters: key …, version.
+   * Parameters: next, key …, version.
    */
   acceptPending(): string {
     return (
-      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.operation', 'update', '$.next', 'present',` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.operation', 'update', '$.next', ?,` +
       ` '$.decider', 'mysql')${this.keepOnUpdate}, ${this.version} = ${this.nextVersion}` +
       ` WHERE ${this.inPrepare(1)} AND ${this.deadline} IS NULL`
     );
@@ -175,7 +166,7 @@ export class RowStatements {
   /** Rows for one sweep, locked for the claim only. Parameters: limit. */
   claim(): string {
     return (
-      `SELECT ${this.keyColumns()} FROM ${this.table} WHERE ${this.deadline} < UTC_TIMESTAMP(6)` +
+      `SELECT ${this.keyColumns()}, ${this.version} AS version FROM ${this.table} WHERE ${this.deadline} < UTC_TIMESTAMP(6)` +
       ` ORDER BY ${this.deadline} LIMIT ? FOR UPDATE SKIP LOCKED`
     );
   }

@@ -117,17 +117,6 @@ export class RowStore {
     };
   }
 
-  /** The row's exact image and deadline, as this transaction sees it. */
-  async image(
-    runner: SqlRunner,
-    key: RowKey,
-  ): Promise<{ image: RowImage; version: number; deadline: string | null } | null> {
-    const rows = await this.select(runner, this.statements.image(1), key.parameters);
-    const row = rows[0];
-    if (!row) return null;
-    return { image: this.imageOf(row, 'c'), version: versionOf(row.version), deadline: row.deadline as string | null };
-  }
-
   // --- settling -----------------------------------------------------------------------------------------------------
 
   /** Reads rows by key, on the primary. Rows that are gone are missing from the answer. */
@@ -194,8 +183,8 @@ export class RowStore {
   }
 
   /** The new version, or null when the row is no longer parked at this one. */
-  async acceptPending(row: VersionedKey): Promise<number | null> {
-    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), pairs([row]));
+  async acceptPending(row: VersionedKey, next: Presence): Promise<number | null> {
+    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), [next, ...pairs([row])]);
     return header.affectedRows === 1 ? versionOf(header.insertId) : null;
   }
 
@@ -203,18 +192,18 @@ export class RowStore {
    * Takes up to `limit` rows whose deadline has passed for `leaseMs`. Two sweepers never get the same row: the claim
    * skips locked rows, and the lease is a later deadline. A deadline is never a matter of safety.
    */
-  async claim(limit: number, leaseMs: number): Promise<RowKey[]> {
+  async claim(limit: number, leaseMs: number): Promise<VersionedKey[]> {
     const runner = this.binding.dataSource.createQueryRunner('master');
     try {
       await runner.startTransaction('READ COMMITTED');
       const rows = await this.select(runner, this.statements.claim(), [limit]);
-      const keys = rows.map((row) => this.keyOf(row));
-      if (keys.length > 0) {
-        const parameters = [leaseMs * MICROS_PER_MS, ...keys.flatMap((key) => key.parameters)];
-        await this.change(runner, this.statements.lease(keys.length), parameters);
+      const claimed = rows.map((row) => ({ key: this.keyOf(row), version: versionOf(row.version) }));
+      if (claimed.length > 0) {
+        const parameters = [leaseMs * MICROS_PER_MS, ...claimed.flatMap(({ key }) => key.parameters)];
+        await this.change(runner, this.statements.lease(claimed.length), parameters);
       }
       await runner.commitTransaction();
-      return keys;
+      return claimed;
     } finally {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       await runner.release();

@@ -81,7 +81,7 @@ export class Settler {
       const row = rows.get(state.key.id);
       if (!row) turn.finish(state, null, null, true);
       else if (row.state === 'commit') turn.finish(state, row, row.image, true);
-      else if (isPrepared(row)) prepared.push(this.examine(state, row, options));
+      else if (isPrepared(row)) prepared.push(...this.examine(state, row, options, turn));
       else turn.fail(state, new Unsettled('the row is in prepare but its pending column is unreadable'));
     }
     const strict = prepared.filter(({ row }) => row.pending.decider !== 'mysql');
@@ -93,19 +93,27 @@ export class Settler {
     await this.roundStrict(strict, turn, options);
   }
 
-  private examine(state: Case, row: LoadedRow & PreparedRow, options: ResolveOptions): Prepared {
+  /** Empty when the row has no document id: one such row must not keep its neighbours from being settled. */
+  private examine(state: Case, row: LoadedRow & PreparedRow, options: ResolveOptions, turn: Round): Prepared[] {
     if (state.version !== row.version) {
       Object.assign(state, { ...fresh(row.version), conflicted: options.conflictedAt === row.version });
     }
-    const expired = row.parked ? options.retryParked === true : row.expired || options.claimed === true;
-    return { state, row: { ...row, expired }, documentId: documentIdOf(this.binding, row.image) };
+    const expired = row.parked
+      ? options.retryParked === true
+      : row.expired || options.claimed?.get(row.key.id) === row.version;
+    try {
+      return [{ state, row: { ...row, expired }, documentId: documentIdOf(this.binding, row.image) }];
+    } catch (error) {
+      turn.fail(state, new Unsettled((error as Error).message, error));
+      return [];
+    }
   }
 
   // --- decider: 'elasticsearch' ---------------------------------------------------------------------------------------
 
-  private async roundStrict(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
-    if (prepared.length === 0) return;
-    await this.look(prepared, options);
+  private async roundStrict(undecided: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
+    if (undecided.length === 0) return;
+    const prepared = await this.look(undecided, turn, options);
     const todo = {
       commit: [] as Prepared[],
       restore: [] as Prepared[],
@@ -115,7 +123,7 @@ export class Settler {
     for (const item of prepared) {
       const { state, row } = item;
       const verdict = decideSettle(row, state.slot!, state);
-      if (row.parked && !options.retryParked) {
+      if (row.parked && !options.retryParked && verdict !== 'reread') {
         turn.finish(state, row, verdict === 'commit' ? imageAfter(row) : imageBefore(row), false);
       } else if (verdict === 'in-flight') {
         turn.finish(state, row, imageBefore(row), false);
@@ -135,11 +143,15 @@ export class Settler {
     for (const item of todo.lift) await this.actions.lift(item);
   }
 
-  private async look(prepared: readonly Prepared[], options: ResolveOptions): Promise<void> {
+  /** Answers those whose slots could be seen. */
+  private async look(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<Prepared[]> {
     const ids = prepared.map(({ documentId }) => documentId);
-    const slots = await this.documents.look(this.binding.alias, ids, { timeoutMs: options.timeoutMs });
-    prepared.forEach(({ state }, at) => {
-      state.slot = slots[at]!;
+    const slots = await this.documents.lookEach(this.binding.alias, ids, { timeoutMs: options.timeoutMs });
+    return prepared.filter(({ state }, at) => {
+      const slot = slots[at]!;
+      if (slot instanceof Error) turn.fail(state, new Unsettled(slot.message, slot));
+      else state.slot = slot;
+      return !(slot instanceof Error);
     });
   }
 
@@ -193,9 +205,9 @@ export class Settler {
       } else drive.push(item);
     }
     if (drive.length === 0) return;
-    await this.look(drive, options);
+    const seen = await this.look(drive, turn, options);
     const todo = { commit: [] as Prepared[], drive: [] as Prepared[], superseded: [] as Prepared[] };
-    for (const item of drive) todo[decideForward(item.row.version, item.row.pending.next, item.state.slot!)].push(item);
+    for (const item of seen) todo[decideForward(item.row.version, item.row.pending.next, item.state.slot!)].push(item);
     await this.actions.commit(todo.commit, turn, options);
     for (const item of todo.superseded) if (++item.state.superseded >= LIFT_AFTER) await this.actions.lift(item);
     await this.drive(todo.drive, turn, options);

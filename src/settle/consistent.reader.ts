@@ -87,6 +87,7 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
 
   async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
     const { barrier = true, ...find } = options;
+    this.refuseCache(find.cache);
     if (barrier) await this.barrier();
     return this.onPrimary((manager) => manager.count(this.target, find));
   }
@@ -96,9 +97,12 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     options: ReadOptions & { alias?: string },
   ): Promise<Entity[]> {
     if (options.barrier) await this.barrier();
-    const rows = await this.onPrimary((manager) =>
-      build(manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>).getMany(),
-    );
+    const rows = await this.onPrimary((manager) => {
+      const own = manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>;
+      const built = build(own);
+      this.refuseCache(built.expressionMap.cache);
+      return built.getMany();
+    });
     return this.repairer.repairEntities(this.context, rows);
   }
 
@@ -152,12 +156,16 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     }
   }
 
+  private refuseCache(cache: unknown): void {
+    if (!cache) return;
+    const { name } = this.context.binding;
+    throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
+  }
+
   /** A narrow `select` still needs the key, the row's state and its delete date, or nothing could be repaired. */
   private complete<Options extends FindOneOptions<Entity> | FindManyOptions<Entity>>(options: Options): Options {
-    const { metadata, name } = this.context.binding;
-    if (options.cache) {
-      throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
-    }
+    const { metadata } = this.context.binding;
+    this.refuseCache(options.cache);
     const { select } = options;
     if (!select) return options;
     const embedded = metadata.embeddeds.find((candidate) => candidate.type === Consistency)!.propertyName;

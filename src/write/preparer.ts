@@ -1,4 +1,4 @@
-import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
+import { type EntityMetadata, type ObjectLiteral, type QueryRunner, TypeORMError } from 'typeorm';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
@@ -38,15 +38,11 @@ export class Preparer<Entity extends ObjectLiteral = any> {
 
   async insert(runner: QueryRunner, entity: Entity): Promise<PreparedWrite<Entity>> {
     const { binding, store, options } = this.context;
-    await runner.manager.insert(binding.target as never, sanction(entity) as never);
+    await runner.manager.insert(binding.target as never, sanction(entity) as never).catch((error: unknown) => {
+      throw isKeyUnread(error) ? this.keyUnread(error) : error;
+    });
     const key = keyOfEntity(binding, entity);
-    if (!key) {
-      throw new UnsupportedOperationError(
-        `${binding.name}: the primary key is made by the database and cannot be read back. Use AUTO_INCREMENT ` +
-          `(@PrimaryGeneratedColumn()), @PrimaryGeneratedColumn('uuid'), or set the key before saving.`,
-        { entity: binding.name },
-      );
-    }
+    if (!key) throw this.keyUnread();
     const version = await store.prepareInserted(runner, key, 'present', options.deadlineMs);
     if (version === null) throw this.notFound(key);
     return this.finish(runner, key, {
@@ -215,8 +211,23 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     });
   }
 
+  private keyUnread(cause?: unknown): UnsupportedOperationError {
+    const { name } = this.context.binding;
+    return new UnsupportedOperationError(
+      `${name}: the primary key is made by the database and cannot be read back. Use AUTO_INCREMENT ` +
+        `(@PrimaryGeneratedColumn()), @PrimaryGeneratedColumn('uuid'), or set the key before saving.`,
+      { entity: name },
+      cause,
+    );
+  }
+
   private notFound(key: RowKey | undefined): RowNotFoundError {
     const { name } = this.context.binding;
     return new RowNotFoundError(`${name} ${key?.id ?? '(no key)'} does not exist.`, { entity: name, key: key?.id });
   }
+}
+
+/** TypeORM reads generated columns back by key, and has no error of its own for a key that it does not know. */
+function isKeyUnread(error: unknown): boolean {
+  return error instanceof TypeORMError && /entity id is not set/.test(error.message);
 }

@@ -104,7 +104,7 @@ export class Faulty {
     const first = await this.instance(
       {},
       {
-        module: { writeTimeoutMs: 300, retry: { attempts: 2, backoffMs: 5 }, ...options.module },
+        module: { retry: { attempts: 2, backoffMs: 5 }, ...options.module },
         elasticsearchNode: this.elasticsearch.url,
         ...(options.mysqlProxy ? { mysql: { host: '127.0.0.1', port: this.mysql.port } } : {}),
       },

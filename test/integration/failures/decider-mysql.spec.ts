@@ -23,7 +23,7 @@ describe("decider: 'mysql'", () => {
     const mappings = { ...PRODUCT_MAPPINGS, properties: { ...PRODUCT_MAPPINGS.properties, stock: { type: 'byte' } } };
     faulty = await Faulty.start('decider', {
       mysqlProxy: true,
-      module: { writeTimeoutMs: 200, readRepair: { timeoutMs: 500 } },
+      module: { writeTimeoutMs: 1_000 },
       entity: { decider: 'mysql', mappings: mappings as never },
     });
   });

@@ -54,9 +54,8 @@ describe('the pages made from the source', () => {
   it('list every error that the package exports, as it is', () => {
     const page = read('docs/errors.md');
     const errors = Object.values(library).filter(
-      (value): value is new (message: string) => library.ConsistentError =>
-        typeof value === 'function' && value.prototype instanceof library.ConsistentError,
-    );
+      (value) => typeof value === 'function' && value.prototype instanceof library.ConsistentError,
+    ) as unknown as (new (message: string) => library.ConsistentError)[];
     expect(errors.length).toBeGreaterThan(15);
     for (const made of errors.map((ErrorClass) => new ErrorClass('x'))) {
       expect(page).toContain(`## ${made.name}\n\n\`${made.code}\`, ${made.retryable ? '' : 'not '}retryable\n`);

@@ -32,7 +32,7 @@ export interface StoryEnd {
 const WRITE_TIMEOUT_MS = 2_000;
 const DEADLINE_MS = 5_000;
 /** Chunks of 200 films right after the servers' start, on a machine that may be busy: nothing here is to be decided soon. */
-const IMPORT_LIMITS = { WRITE_TIMEOUT_MS: '20000', DEADLINE_MS: '45000' };
+const IMPORT_LIMITS = { WRITE_TIMEOUT_MS: '10000', DEADLINE_MS: '25000' };
 
 /** Something that ends the demo and needs no stack to be understood. */
 class DemoFailure extends Error {

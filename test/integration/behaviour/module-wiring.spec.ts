@@ -17,8 +17,7 @@ import {
   SWEEPER_INTERVAL,
 } from '../../../src/index.js';
 import { Stores } from '../../support/application.js';
-import { Product, product, productRepository, type ProductRepository } from '../../support/product.js';
-import { refusedStart } from '../../support/refused.start.js';
+import { Product, product, productRepository } from '../../support/product.js';
 import { elasticsearchUrl } from '../../support/servers.js';
 
 const INDEX = { value: '' };
@@ -161,17 +160,8 @@ describe('how the module is wired', () => {
     await expect(made.cluster.health()).rejects.toThrow();
   });
 
-  it('names the repository that was not registered, and one for a DataSource by a token', async () => {
+  it('names a repository of another DataSource by a token, of the default one by its class', () => {
     expect(getConsistentRepositoryToken(TaxedRepository)).toBe(TaxedRepository);
     expect(getConsistentRepositoryToken(TaxedRepository, 'other')).toBe('ConsistentRepository:TaxedRepository:other');
-    class NeedsOther {
-      constructor(@Inject(getConsistentRepositoryToken(TaxedRepository, 'other')) readonly other: ProductRepository) {}
-    }
-    const error = await refusedStart(stores, {
-      entities: [Product],
-      repositories: [productRepository(stores.index('other'))],
-      imports: [{ module: class Asking {}, providers: [NeedsOther] }],
-    });
-    expect(error.message).toMatch(/ConsistentRepository:TaxedRepository:other/);
   });
 });

@@ -31,12 +31,9 @@ describe('the walk over a result', () => {
     const list = [new Row('a'), 1, new Row('b')];
     expect(
       found({ list })
-        .map(({ holder, property }) => [holder === list, property])
+        .map(({ holder, property }) => `${holder === list} ${property}`)
         .toSorted(),
-    ).toEqual([
-      [true, '0'],
-      [true, '2'],
-    ]);
+    ).toEqual(['true 0', 'true 2']);
   });
 
   it('gives an entity that stands in several places a site for each, and enters it once', () => {

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import {
   Consistency,
-  ConsistentEvents,
   type ConsistentRepository,
   ConsistentService,
   defineConsistentRepository,
@@ -24,7 +23,6 @@ describe('keys, errors and parked rows at their limits', () => {
   let labels: ConsistentRepository<Label>;
   let service: ConsistentService;
   let registry: ConsistentRegistry;
-  let events: ConsistentEvents;
 
   beforeAll(async () => {
     stores = await Stores.create('review-limits');
@@ -40,7 +38,6 @@ describe('keys, errors and parked rows at their limits', () => {
     labels = application.get(target);
     service = application.get(ConsistentService);
     registry = application.get(ConsistentRegistry);
-    events = application.get(ConsistentEvents);
   });
   afterAll(() => stores.close());
 
@@ -69,26 +66,27 @@ describe('keys, errors and parked rows at their limits', () => {
     expect(classifyMysqlError({ driverError: { errno: 1265, sqlState: '01000' } })).toBe('refused');
   });
 
-  it('does not report a row as parked that was settled meanwhile', async () => {
+  it('parks a row and says why, or does neither', async () => {
     await labels.save({ id: 'first', name: 'first' });
-    await stores.database.query(
-      `UPDATE label SET consistency_pending = JSON_OBJECT('operation', 'update', 'next', 'present', 'before', 'present',
-         'decider', 'elasticsearch', 'version', 1, 'previous', JSON_OBJECT('id', id, 'name', name, 'amount', amount)),
-         consistency_state = 'prepare', consistency_version = consistency_version + 1, name = 'lost',
-         consistency_deadline = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND WHERE id = 'first'`,
-    );
-    await labels.save({ id: 'second', name: 'first' });
-    // Somebody else mends and settles the row between this settler's attempt and its report.
-    await stores.database.query(
-      `CREATE TRIGGER meanwhile BEFORE INSERT ON consistent_parked FOR EACH ROW UPDATE label SET name = 'mended',
-         consistency_state = 'commit', consistency_deadline = NULL, consistency_pending = NULL WHERE id = 'first'`,
-    );
-    const parked: unknown[] = [];
-    events.on('parked', (event) => parked.push(event));
-    expect(await labels.findOneByOrFail({ id: 'first' })).toMatchObject({ name: 'mended' });
-    expect(parked).toEqual([]);
-    expect(await service.parked.count()).toBe(0);
-    await stores.database.query('DROP TRIGGER meanwhile');
+    const { store, parked } = registry.all()[0]!;
+    const prepare = () =>
+      stores.database.query(
+        `UPDATE label SET consistency_pending = JSON_OBJECT('operation', 'update', 'next', 'present', 'before', 'present',
+           'decider', 'elasticsearch', 'version', 1, 'previous', JSON_OBJECT('id', id, 'name', name, 'amount', amount)),
+           consistency_state = 'prepare', consistency_version = consistency_version + 1,
+           consistency_deadline = UTC_TIMESTAMP(6) + INTERVAL 1 HOUR WHERE id = 'first'`,
+      );
+    await prepare();
+    const key = (await store.undecided(1, false))[0]!.key;
+    const row = { ...(await store.load([key])).get(key.id)!, documentId: 'first' };
+    const late = await parked.park(store, { ...row, version: row.version - 1 }, 'restore-refused', new Error('why'));
+    expect([late, await parked.count()]).toEqual([false, 0]);
+    await stores.database.query('ALTER TABLE consistent_parked RENAME TO elsewhere');
+    await expect(parked.park(store, row, 'restore-refused', new Error('why'))).rejects.toThrow('consistent_parked');
+    await stores.database.query('ALTER TABLE elsewhere RENAME TO consistent_parked');
+    expect((await store.load([key])).get(key.id)).toMatchObject({ parked: false });
+    expect(await parked.park(store, row, 'restore-refused', new Error('why'))).toBe(true);
+    expect(await service.parked.list()).toMatchObject([{ key: { id: 'first' }, lastError: 'why' }]);
   });
 
   it('tells the fate of every item of a batch that shutdown interrupts', async () => {

@@ -13,6 +13,8 @@ export interface BadPart {
 }
 
 const MAX_SHRINK_TRIES = 400;
+/** So many writes before the bad moment are shown as well, those that are said not to have happened included. */
+const WRITES_BEFORE = 6;
 
 /** From the last quiet moment to the failed answer, reads that add nothing left out. */
 export function shrink(operations: readonly KeyOperation[], failure: Failure): BadPart {
@@ -43,7 +45,7 @@ export function shrink(operations: readonly KeyOperation[], failure: Failure): B
 
 /**
  * For people: one line for each operation, in the order of their calls, times in ms since the first; with the writes of
- * every value that is mentioned, whatever came of them.
+ * every value that is mentioned and the last ones before, whatever came of them.
  */
 export function describeHistory(key: string, { operations, failure }: BadPart, all: readonly Recorded[]): string {
   const shown = new Set(operations.map(({ recorded }) => recorded));
@@ -51,6 +53,9 @@ export function describeHistory(key: string, { operations, failure }: BadPart, a
   for (const { action } of operations) values.add(isWrite(action) ? action.expected?.value : action.seen?.value);
   for (const one of all) if (isRecordedWrite(one) && values.has(one.call.value)) shown.add(one);
   const failed = (failure.failed as KeyOperation).recorded;
+  const until = failure.failed.returnedAt;
+  const before = all.filter((one) => isRecordedWrite(one) && one.call.t <= until);
+  for (const one of before.sort((a, b) => a.call.t - b.call.t).slice(-WRITES_BEFORE)) shown.add(one);
   const begin = Math.min(...[...shown].map(({ call }) => call.t));
   const ms = (t: number | undefined): string => (t === undefined ? '?' : ((t - begin) / 1e6).toFixed(2)).padStart(10);
   const lines = [...shown]

@@ -18,6 +18,11 @@ export interface ConsistentModuleOptions {
    * linearizable. `mysql` (available): a prepared write is decided, the index follows. Default `elasticsearch`.
    */
   decider?: Decider;
+  /**
+   * When a write resolves. `committed`: both stores hold it and the row is flipped. `indexed`: it is decided, and the
+   * flip follows (shutdown waits for it, a crash leaves it to the sweeper); one round trip less. Default `committed`.
+   */
+  acknowledge?: 'committed' | 'indexed';
   /** Longest time for one index request, connection included, in milliseconds. Default 2,000. */
   writeTimeoutMs?: number;
   /**
@@ -85,6 +90,7 @@ export interface ConsistentModuleOptions {
 export interface ResolvedOptions {
   elasticsearch: ClientOptions | Client;
   decider: Decider;
+  acknowledge: 'committed' | 'indexed';
   writeTimeoutMs: number;
   deadlineMs: number;
   busyTimeoutMs: number;
@@ -108,6 +114,7 @@ const schema = z.strictObject({
     "give `elasticsearch`: a Client, or its options such as { node: 'http://localhost:9200' }",
   ),
   decider: z.enum(['elasticsearch', 'mysql']).default('elasticsearch'),
+  acknowledge: z.enum(['committed', 'indexed']).default('committed'),
   writeTimeoutMs: ms(10, 60_000).default(2_000),
   deadlineMs: ms(20, DAY_MS).optional(),
   busyTimeoutMs: ms(0, 600_000).default(5_000),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
 import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
@@ -14,12 +14,16 @@ import type { EntityContext } from './entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
+import { StatementPool } from './mysql/statement.pool.js';
 import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { ReadRepairer } from './settle/read.repairer.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
 import { Settler } from './settle/settler.js';
 import { BypassGuardSubscriber } from './write/bypass.guard.js';
+import { makeFlipGroup } from './write/flip.group.js';
+import { makeIndexGroup } from './write/index.group.js';
+import { PrepareGroup } from './write/prepare.group.js';
 import { Writer } from './write/writer.js';
 
 interface Registration {
@@ -48,8 +52,12 @@ export class ConsistentRegistry implements ConsistentRuntime {
   private readonly contexts: EntityContext[] = [];
   private readonly byRepository = new Map<ConsistentRepositoryClass, Map<string, EntityContext>>();
   private readonly byEntity = new Map<Function, EntityContext[]>();
+  private readonly statementPools = new Map<DataSource, StatementPool>();
+  /** The library's own TypeORM subscribers: any other wants TypeORM's events. */
+  private readonly ownSubscribers = new Set<object>();
   private readonly parkedStores = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
   /** Which DataSource an instance came from, where its class is registered for several. */
+  private readonly followed = new Set<EntityContext>();
   private readonly origins = new WeakMap<object, EntityContext>();
 
   constructor(
@@ -195,7 +203,14 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const store = new RowStore(binding);
     const settler = new Settler(store, documents, parked, events);
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
-    return { binding, store, documents, parked, settler, queue, options, events, logger };
+    const index = makeIndexGroup(documents, binding);
+    const flips = makeFlipGroup(store);
+    const parts = { binding, store, documents, parked, settler, queue, index, flips, options, events, logger };
+    // The group makes writes that carry their context, so it is the last part and knows the whole.
+    const context = { ...parts } as EntityContext;
+    return Object.assign(context, {
+      prepares: new PrepareGroup(context, this.statementPool(binding.dataSource), this.ownSubscribers),
+    });
   }
 
   private async parkedStore(dataSource: DataSource): Promise<ParkedStore> {
@@ -208,6 +223,17 @@ export class ConsistentRegistry implements ConsistentRuntime {
     }
     await entry.ready;
     return entry.store;
+  }
+
+  private statementPool(dataSource: DataSource): StatementPool {
+    let pool = this.statementPools.get(dataSource);
+    if (!pool) this.statementPools.set(dataSource, (pool = new StatementPool(dataSource)));
+    return pool;
+  }
+
+  /** Closes the connections that the registry itself has opened. */
+  async close(): Promise<void> {
+    await Promise.all([...this.statementPools.values()].map((pool) => pool.close()));
   }
 
   /** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */
@@ -239,15 +265,18 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const shared = this.byEntity.get(binding.target)!;
     if (shared.length > 1) for (const each of shared) this.follow(each);
     if (guard === 'off') return;
-    binding.dataSource.subscribers.push(new BypassGuardSubscriber(binding, guard, this.logger));
+    this.subscribe(binding.dataSource, new BypassGuardSubscriber(binding, guard, this.logger));
   }
 
-  private readonly followed = new Set<EntityContext>();
+  private subscribe(dataSource: DataSource, subscriber: EntitySubscriberInterface): void {
+    this.ownSubscribers.add(subscriber);
+    dataSource.subscribers.push(subscriber);
+  }
 
   private follow(context: EntityContext): void {
     if (this.followed.has(context)) return;
     this.followed.add(context);
-    context.binding.dataSource.subscribers.push({
+    this.subscribe(context.binding.dataSource, {
       listenTo: () => context.binding.target,
       afterLoad: (entity: object) => {
         this.origins.set(entity, context);

@@ -6,6 +6,9 @@ import type { RowStore } from '../mysql/row.store.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
 import type { ResolveQueue } from '../settle/resolve.queue.js';
 import type { Settler } from '../settle/settler.js';
+import type { FlipGroup } from '../write/flip.group.js';
+import type { IndexGroup } from '../write/index.group.js';
+import type { PrepareGroup } from '../write/prepare.group.js';
 import type { EntityBinding } from './entity.binding.js';
 
 /** The parts that work on one entity of one DataSource. Made by the registry at start-up. */
@@ -17,6 +20,11 @@ export interface EntityContext {
   readonly settler: Settler;
   /** For reads: shared batches, bounded. */
   readonly queue: ResolveQueue;
+  /** Group commit of index requests and of flips. */
+  readonly index: IndexGroup;
+  readonly flips: FlipGroup;
+  /** Shared prepares. */
+  readonly prepares: PrepareGroup;
   readonly options: ResolvedOptions;
   readonly events: ConsistentEvents;
   readonly logger: Logger;

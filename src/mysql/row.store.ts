@@ -103,17 +103,6 @@ export class RowStore {
     return { state, version: versionOf(row.version), parked: state === 'prepare' && Number(row.parked) === 1 };
   }
 
-  /** The row's exact image and deadline, as this transaction sees it. */
-  async image(
-    runner: SqlRunner,
-    key: RowKey,
-  ): Promise<{ image: RowImage; version: number; deadline: string | null } | null> {
-    const rows = await this.select(runner, this.statements.image(1), key.parameters);
-    const row = rows[0];
-    if (!row) return null;
-    return { image: this.imageOf(row, 'c'), version: versionOf(row.version), deadline: row.deadline as string | null };
-  }
-
   // --- settling -----------------------------------------------------------------------------------------------------
 
   /** Reads rows by key, on the primary. Rows that are gone are missing from the answer. */
@@ -234,7 +223,7 @@ export class RowStore {
     };
   }
 
-  private imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
+  imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
     const image: Record<string, string | null> = {};
     this.binding.columns.forEach((column, at) => {
       image[column.name] = textOf(row[`${prefix}${at}`]);
@@ -271,7 +260,7 @@ function textOf(value: unknown): string | null {
   return Buffer.isBuffer(value) ? value.toString('utf8') : String(value as string | number);
 }
 
-function versionOf(value: unknown): number {
+export function versionOf(value: unknown): number {
   const version = Number(value);
   if (!Number.isSafeInteger(version) || version < 0 || version > MAX_VERSION) {
     throw new RangeError(`version ${String(value)} is outside 0 … ${MAX_VERSION}`);

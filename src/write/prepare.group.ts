@@ -1,0 +1,246 @@
+import type { ObjectLiteral } from 'typeorm';
+import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
+import type { BoundColumn } from '../entity/entity.binding.js';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { RowImage } from '../entity/row.image.js';
+import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
+import { OutcomeUnknownError, OverloadedError } from '../errors.js';
+import { isSpatial } from '../mysql/driver.codec.js';
+import { GroupStatements, type Statement } from '../mysql/group.statements.js';
+import { versionOf } from '../mysql/row.store.js';
+import { BatchFailed, type StatementPool } from '../mysql/statement.pool.js';
+import type { PendingWrite, Presence } from '../protocol/row.js';
+import { changedValues, insertValues, NOT_PLAIN } from './column.values.js';
+import { GroupBatcher } from './group.batcher.js';
+import type { PreparedWrite } from './prepared.write.js';
+import type { PrepareOptions } from './preparer.js';
+import type { WriteKind } from './writer.js';
+
+/** The write must be prepared in a transaction of its own: its row is busy, or needs what only TypeORM does. */
+export const SINGLY = Symbol('singly');
+
+type Answer = PreparedWrite | typeof SINGLY;
+type RawRow = Record<string, unknown>;
+
+interface Insert {
+  readonly entity: ObjectLiteral;
+  readonly values: ReadonlyMap<string, unknown>;
+  /** Undefined while MySQL is to give the id. */
+  readonly key: RowKey | undefined;
+}
+
+interface Change {
+  readonly kind: 'update' | 'remove';
+  readonly entity: ObjectLiteral;
+  readonly key: RowKey;
+  readonly expectedVersion: number | undefined;
+}
+
+const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, maxQueued: 100_000 };
+const MICROS_PER_MS = 1_000;
+
+/**
+ * Prepares of concurrent writers share a transaction: inserts one statement, updates and removes two round trips, each
+ * one COMMIT and so one sync of MySQL's logs. What the shared path cannot do exactly as TypeORM would (listeners,
+ * subscribers, `when`, spatial columns, SQL expressions as values) goes singly; so does every member of a batch that MySQL refused, so
+ * that one row's error is never another's.
+ */
+export class PrepareGroup {
+  private readonly statements: GroupStatements;
+  private readonly numbered: GroupBatcher<Insert, Answer>;
+  private readonly keyed: GroupBatcher<Insert, Answer>;
+  private readonly changes: GroupBatcher<Change, Answer>;
+  private readonly plainEntity: boolean;
+
+  constructor(
+    private readonly context: EntityContext,
+    private readonly pool: StatementPool,
+    private readonly ownSubscribers: ReadonlySet<object>,
+  ) {
+    this.statements = new GroupStatements(context.binding, context.store.statements);
+    const refuse = (queued: number) =>
+      new OverloadedError(`${context.binding.name}: ${queued} writes are already waiting for MySQL. Write slower.`, {
+        queued,
+      });
+    this.numbered = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), refuse });
+    this.keyed = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), keyOf: ({ key }) => key!.id, refuse });
+    this.changes = new GroupBatcher(LIMITS, { run: (items) => this.change(items), keyOf: ({ key }) => key.id, refuse });
+    this.plainEntity = isPlainEntity(context);
+  }
+
+  /** The prepared write, or `SINGLY`. Throws `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */
+  prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
+    if (!this.plainEntity || this.isWatched() || kind === 'softRemove' || kind === 'recover')
+      return Promise.resolve(SINGLY);
+    const { binding } = this.context;
+    const key = keyOfEntity(binding, entity);
+    if (kind === 'remove') {
+      if (!key || binding.shape.referencedBy.length > 0) return Promise.resolve(SINGLY);
+      return this.changes.add({ kind, entity, key, expectedVersion: options.expectedVersion });
+    }
+    if (kind !== 'insert' && key) {
+      return this.changes.add({ kind: 'update', entity, key, expectedVersion: options.expectedVersion });
+    }
+    if (kind === 'update' || options.expectedVersion !== undefined) return Promise.resolve(SINGLY);
+    return this.addInsert(entity, key);
+  }
+
+  private addInsert(entity: ObjectLiteral, given: RowKey | undefined): Promise<Answer> {
+    const { binding } = this.context;
+    const values = insertValues(binding, entity);
+    if (values === NOT_PLAIN) return Promise.resolve(SINGLY);
+    if (given) return this.keyed.add({ entity, values, key: given });
+    const [only] = binding.key;
+    const uuid = only && values.get(only.name);
+    if (binding.key.length !== 1) return Promise.resolve(SINGLY);
+    if (uuid === undefined) {
+      const numbered = binding.shape.columns.some((column) => column.name === only!.name && column.autoIncrement);
+      return numbered ? this.numbered.add({ entity, values, key: undefined }) : Promise.resolve(SINGLY);
+    }
+    only!.metadata!.setEntityValue(entity, uuid);
+    return this.keyed.add({ entity, values, key: keyOfEntity(binding, entity)! });
+  }
+
+  private async insert(items: readonly Insert[]): Promise<Answer[]> {
+    const { binding, options } = this.context;
+    const columns = binding.columns.filter(({ name }) => items.some(({ values }) => values.has(name)));
+    const insert = this.statements.insert(
+      columns,
+      items.map(({ values }) => values),
+      options.deadlineMs * MICROS_PER_MS,
+    );
+    const images = items[0]!.key
+      ? this.text(this.statements.images(items.map(({ key }) => key!)))
+      : this.statements.insertedImages(items.length);
+    const results = await this.session(items, (step) =>
+      step(`START TRANSACTION;${this.text(insert)};${images};COMMIT`),
+    );
+    if (!results) return items.map(() => SINGLY);
+    const rows = results[2] as RawRow[];
+    const pending: PendingWrite = { operation: 'insert', next: 'present', before: 'absent', decider: binding.decider };
+    const byKey = new Map(rows.map((row) => [this.keyOf(row).id, row]));
+    return Promise.all(
+      items.map(({ key }, at) => this.prepared((key ? byKey.get(key.id) : rows[at]) ?? null, pending)),
+    );
+  }
+
+  private async change(items: readonly Change[]): Promise<Answer[]> {
+    const answers = items.map((): Answer => SINGLY);
+    const plans: { at: number; key: RowKey; pending: PendingWrite; statement: Statement }[] = [];
+    const results = await this.session(items, async (step) => {
+      const lock = this.text(this.statements.lock(items.map(({ key }) => key)));
+      const locked = (await step(`START TRANSACTION;${lock}`))[1] as RawRow[];
+      const byKey = new Map(locked.map((row) => [this.keyOf(row).id, row]));
+      items.forEach((item, at) => {
+        const row = byKey.get(item.key.id);
+        const plan = row && row.state === 'commit' ? this.plan(item, row) : null;
+        if (plan) plans.push({ at, key: item.key, ...plan });
+      });
+      if (plans.length === 0) return step('ROLLBACK');
+      const images = this.text(this.statements.images(plans.map(({ key }) => key)));
+      return step([...plans.map(({ statement }) => this.text(statement)), images, 'COMMIT'].join(';'));
+    });
+    if (!results || plans.length === 0) return answers;
+    const images = results[plans.length] as RawRow[];
+    const byKey = new Map(images.map((row) => [this.keyOf(row).id, row]));
+    await Promise.all(
+      plans.map(async ({ at, key, pending }) => {
+        answers[at] = await this.prepared(byKey.get(key.id) ?? null, pending);
+      }),
+    );
+    return answers;
+  }
+
+  private plan({ kind, entity, key, expectedVersion }: Change, row: RawRow) {
+    const { binding, store, options } = this.context;
+    const version = versionOf(row.version);
+    if (expectedVersion !== undefined && expectedVersion !== version) return null;
+    const image = store.imageOf(row, 'c');
+    const changes = kind === 'remove' ? [] : changedValues(binding, entity, image);
+    if (changes === NOT_PLAIN) return null;
+    const deleted = binding.metadata.deleteDateColumn;
+    const before: Presence = deleted && image[deleted.databaseName] != null ? 'absent' : 'present';
+    const moved = changes.find(({ column }) => column.metadata === deleted);
+    const after: Presence = moved ? (moved.value === null ? 'present' : 'absent') : before;
+    const next = kind === 'remove' ? 'absent' : after;
+    // Neither image has a document: the write ends with its transaction, which the single path does.
+    if (next === 'absent' && before === 'absent') return null;
+    const operation = kind === 'remove' ? 'delete' : 'update';
+    const pending: PendingWrite = { operation, next, before, decider: binding.decider };
+    const statement = this.statements.update(key, version, pending, changes, options.deadlineMs * MICROS_PER_MS);
+    return { pending, statement };
+  }
+
+  /** Runs a batch. Null when MySQL refused it, and every member is to be tried by itself. */
+  private async session(
+    items: readonly { entity: ObjectLiteral }[],
+    body: (step: (sql: string) => Promise<unknown[]>) => Promise<unknown[]>,
+  ): Promise<unknown[] | null> {
+    try {
+      return await this.pool.session(body);
+    } catch (error) {
+      if (!(error instanceof BatchFailed) || !error.lost) return null;
+      const { name } = this.context.binding;
+      throw new OutcomeUnknownError(
+        `The connection to MySQL broke while ${items.length} writes of ${name} were prepared together; they may or may not be ` +
+          'in prepare. If they are, the next read or the sweeper settles them as not happened. Read before you write again.',
+        { entity: name },
+        error,
+      );
+    }
+  }
+
+  private async prepared(row: RawRow | null, pending: PendingWrite): Promise<PreparedWrite> {
+    const { context } = this;
+    const { binding, store } = context;
+    if (!row)
+      throw new OutcomeUnknownError(`${binding.name}: a prepared row could not be read back.`, {
+        entity: binding.name,
+      });
+    const image: RowImage = store.imageOf(row, 'c');
+    const key = keyOfImage(binding, image);
+    const version = versionOf(row.version);
+    const entity = await binding.hydrate(image);
+    try {
+      const documentId = documentIdOf(binding, image);
+      const body = pending.next === 'present' ? documentTextOf(binding, image, entity) : null;
+      const deadline = row.deadline as string | null;
+      return { context, key, documentId, version, deadline, pending, body, image, entity, complete: false };
+    } catch (error) {
+      // Nothing was sent and nobody else has anything to put at this version: the row can go back at once.
+      await store.restore({ key, version, operation: pending.operation }).catch(() => false);
+      throw error;
+    }
+  }
+
+  private keyOf(row: RawRow): RowKey {
+    return keyOfImage(this.context.binding, this.context.store.imageOf(row, 'c'));
+  }
+
+  private text({ sql, values }: Statement): string {
+    return this.pool.format(sql, values);
+  }
+
+  /** Subscribers of the application's own want TypeORM's events. */
+  private isWatched(): boolean {
+    const { subscribers } = this.context.binding.dataSource;
+    return subscribers.some((each) => !this.ownSubscribers.has(each));
+  }
+}
+
+function isPlainEntity({ binding }: EntityContext): boolean {
+  const { metadata, options, columns } = binding;
+  const listeners = [
+    metadata.beforeInsertListeners,
+    metadata.afterInsertListeners,
+    metadata.beforeUpdateListeners,
+    metadata.afterUpdateListeners,
+    metadata.beforeRemoveListeners,
+    metadata.afterRemoveListeners,
+  ];
+  const special = (column: BoundColumn) => {
+    const shape = binding.shape.columns.find(({ name }) => name === column.name)!;
+    return column.metadata !== undefined && (isSpatial(shape) || shape.dataType === 'vector');
+  };
+  return !options.when && listeners.every((each) => each.length === 0) && !columns.some(special);
+}

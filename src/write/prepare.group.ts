@@ -6,7 +6,7 @@ import type { RowImage } from '../entity/row.image.js';
 import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
 import { OutcomeUnknownError, OverloadedError } from '../errors.js';
 import { isSpatial } from '../mysql/driver.codec.js';
-import { GroupStatements, type Statement } from '../mysql/group.statements.js';
+import { GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
 import { versionOf } from '../mysql/row.store.js';
 import { BatchFailed, type StatementPool } from '../mysql/statement.pool.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
@@ -126,7 +126,7 @@ export class PrepareGroup {
 
   private async change(items: readonly Change[]): Promise<Answer[]> {
     const answers = items.map((): Answer => SINGLY);
-    const plans: { at: number; key: RowKey; pending: PendingWrite; statement: Statement }[] = [];
+    const plans: (PlannedUpdate & { at: number })[] = [];
     const results = await this.session(items, async (step) => {
       const lock = this.text(this.statements.lock(items.map(({ key }) => key)));
       const locked = (await step(`START TRANSACTION;${lock}`))[1] as RawRow[];
@@ -134,14 +134,14 @@ export class PrepareGroup {
       items.forEach((item, at) => {
         const row = byKey.get(item.key.id);
         const plan = row && row.state === 'commit' ? this.plan(item, row) : null;
-        if (plan) plans.push({ at, key: item.key, ...plan });
+        if (plan) plans.push({ at, ...plan });
       });
       if (plans.length === 0) return step('ROLLBACK');
       const images = this.text(this.statements.images(plans.map(({ key }) => key)));
-      return step([...plans.map(({ statement }) => this.text(statement)), images, 'COMMIT'].join(';'));
+      return step([...this.updates(plans), images, 'COMMIT'].join(';'));
     });
     if (!results || plans.length === 0) return answers;
-    const images = results[plans.length] as RawRow[];
+    const images = results.at(-2) as RawRow[];
     const byKey = new Map(images.map((row) => [this.keyOf(row).id, row]));
     await Promise.all(
       plans.map(async ({ at, key, pending }) => {
@@ -151,8 +151,8 @@ export class PrepareGroup {
     return answers;
   }
 
-  private plan({ kind, entity, key, expectedVersion }: Change, row: RawRow) {
-    const { binding, store, options } = this.context;
+  private plan({ kind, entity, key, expectedVersion }: Change, row: RawRow): PlannedUpdate | null {
+    const { binding, store } = this.context;
     const version = versionOf(row.version);
     if (expectedVersion !== undefined && expectedVersion !== version) return null;
     const image = store.imageOf(row, 'c');
@@ -167,8 +167,20 @@ export class PrepareGroup {
     if (next === 'absent' && before === 'absent') return null;
     const operation = kind === 'remove' ? 'delete' : 'update';
     const pending: PendingWrite = { operation, next, before, decider: binding.decider };
-    const statement = this.statements.update(key, version, pending, changes, options.deadlineMs * MICROS_PER_MS);
-    return { pending, statement };
+    return { key, pending, changes };
+  }
+
+  /** One statement for all rows of one shape. */
+  private updates(plans: readonly PlannedUpdate[]): string[] {
+    const shapes = new Map<string, PlannedUpdate[]>();
+    for (const plan of plans) {
+      const shape = this.statements.shapeOf(plan);
+      const alike = shapes.get(shape);
+      if (alike) alike.push(plan);
+      else shapes.set(shape, [plan]);
+    }
+    const deadlineMicros = this.context.options.deadlineMs * MICROS_PER_MS;
+    return [...shapes.values()].map((alike) => this.text(this.statements.update(alike, deadlineMicros)));
   }
 
   /** Runs a batch. Null when MySQL refused it, and every member is to be tried by itself. */

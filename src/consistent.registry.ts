@@ -241,6 +241,12 @@ export class ConsistentRegistry implements ConsistentRuntime {
     if (dataSource.options.type !== 'mysql' && dataSource.options.type !== 'mariadb') {
       throw new InvalidOptionsError(`nest-consistent works on MySQL; this DataSource is ${dataSource.options.type}.`);
     }
+    const { cache } = dataSource.options;
+    if (typeof cache === 'object' && cache.alwaysEnabled) {
+      throw new InvalidOptionsError(
+        'The DataSource caches every query (cache.alwaysEnabled): cached rows can be older than the index. Enable caching per query, for entities that are not consistent ones.',
+      );
+    }
     const [session] = (await dataSource.query('SELECT @@character_set_results AS charset, VERSION() AS version')) as {
       charset: string;
       version: string;

@@ -122,6 +122,19 @@ export class DocumentStore {
    * @throws LookFailedError when Elasticsearch cannot say, a missing alias included.
    */
   async look(index: string, ids: readonly string[], options: StoreCallOptions = {}): Promise<SlotView[]> {
+    return (await this.lookEach(index, ids, options)).map(orThrow);
+  }
+
+  /**
+   * As `look`, but what is wrong with one document alone (an unreadable version, a shard that is away) stands in its place:
+   * its neighbours can do without it.
+   * @throws LookFailedError when nothing at all was answered.
+   */
+  async lookEach(
+    index: string,
+    ids: readonly string[],
+    options: StoreCallOptions = {},
+  ): Promise<(SlotView | LookFailedError)[]> {
     return this.mget(index, ids, MGET_IDS, { _source_includes: RESTORED_FIELD }, options, readSlot);
   }
 
@@ -131,7 +144,7 @@ export class DocumentStore {
    * @throws LookFailedError as `look` does.
    */
   async fetch(index: string, ids: readonly string[], options: StoreCallOptions = {}): Promise<FetchedDocument[]> {
-    return this.mget(index, ids, FETCH_IDS, {}, options, readFetched);
+    return (await this.mget(index, ids, FETCH_IDS, {}, options, readFetched)).map(orThrow);
   }
 
   /**
@@ -194,10 +207,10 @@ export class DocumentStore {
     querystring: Record<string, string>,
     options: StoreCallOptions,
     readDoc: (doc: unknown, id: string, index: string) => T | string,
-  ): Promise<T[]> {
+  ): Promise<(T | LookFailedError)[]> {
     const endsAtMs = performance.now() + this.timeoutMs(options);
     const path = `/${encodeURIComponent(index)}/_mget`;
-    const views: T[] = [];
+    const views: (T | LookFailedError)[] = [];
     for (let from = 0; from < ids.length; from += batch) {
       const asked = ids.slice(from, from + batch);
       const timeoutMs = Math.max(1, Math.floor(endsAtMs - performance.now()));
@@ -209,8 +222,7 @@ export class DocumentStore {
       }
       for (const [at, id] of asked.entries()) {
         const view = readDoc(docs[at], id, index);
-        if (typeof view === 'string') throw new LookFailedError(view, { index, id });
-        views.push(view);
+        views.push(typeof view === 'string' ? new LookFailedError(view, { index, id }) : view);
       }
     }
     return views;
@@ -232,6 +244,11 @@ export class DocumentStore {
       throw new LookFailedError(`Elasticsearch could not be read: ${reason}`, { path }, error);
     }
   }
+}
+
+function orThrow<T>(view: T | LookFailedError): T {
+  if (view instanceof LookFailedError) throw view;
+  return view;
 }
 
 function sendOptions(timeoutMs: number, options: StoreCallOptions): SendOptions {

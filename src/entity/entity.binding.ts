@@ -142,7 +142,15 @@ export function consistencyNames(metadata: EntityMetadata): ConsistencyNames {
       { entity: metadata.name },
     );
   }
-  const named = (property: string) => embedded.columns.find((column) => column.propertyName === property)!.databaseName;
+  const named = (property: string): string => {
+    const column = embedded.columns.find(({ propertyName }) => propertyName === property);
+    if (column) return column.databaseName;
+    throw new InvalidSchemaError(
+      `${metadata.name}: its EntitySchema does not have the columns of Consistency, which are declared by decorators. Decorate ` +
+        'the entity class instead: @Column(() => Consistency) consistency!: Consistency;',
+      { entity: metadata.name, missing: property },
+    );
+  };
   return { state: named('state'), version: named('version'), deadline: named('deadline'), pending: named('pending') };
 }
 

@@ -14,6 +14,11 @@ export function checkEntity(metadata: EntityMetadata): void {
   const refuse = (message: string): never => {
     throw new InvalidSchemaError(`${metadata.name}: ${message}`, { entity: metadata.name });
   };
+  if (typeof metadata.target !== 'function') {
+    refuse(
+      'an EntitySchema without a class is not supported: give it a `target` class, or decorate the class instead.',
+    );
+  }
   if (metadata.tableType === 'view') refuse('a view has no rows of its own; make a repository for the table.');
   if (metadata.inheritancePattern) {
     refuse('single-table inheritance is not supported: give each class a table of its own.');

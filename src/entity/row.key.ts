@@ -1,3 +1,4 @@
+import { isBinary } from '../mysql/driver.codec.js';
 import type { EntityBinding } from './entity.binding.js';
 import type { RowImage } from './row.image.js';
 
@@ -46,7 +47,13 @@ export function keyOfImage(binding: EntityBinding, image: RowImage): RowKey {
   );
 }
 
-/** The key's values by column as MySQL prints them: what `documentId` receives. */
+/** The key's values by column as MySQL prints them, binary ones in base64: what `documentId` receives. */
 export function keyTexts(binding: EntityBinding, image: RowImage): Record<string, string> {
-  return Object.fromEntries(binding.key.map((column) => [column.name, image[column.name] ?? '']));
+  return Object.fromEntries(
+    binding.key.map(({ name, codec }) => {
+      const text = image[name] ?? '';
+      // MySQL breaks base64 into lines, which an id must not depend on.
+      return [name, isBinary(codec.dataType) ? text.replaceAll('\n', '') : text];
+    }),
+  );
 }

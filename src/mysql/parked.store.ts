@@ -2,7 +2,9 @@ import type { DataSource } from 'typeorm';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyTexts } from '../entity/row.key.js';
+import { InvalidSchemaError } from '../errors.js';
 import { parkedTableSql } from './consistent.migration.js';
+import { errnoOf } from './mysql.errors.js';
 
 /** Why a pending write waits for a person. */
 export type ParkReason =
@@ -28,6 +30,7 @@ export interface ParkedRow {
   readonly parkedAt: string;
 }
 
+const ER_TABLEACCESS_DENIED = 1142;
 const MAX_ERROR_LENGTH = 2_000;
 const COLUMNS =
   'CAST(id AS CHAR) AS id, entity, table_name, CAST(row_key AS CHAR) AS row_key, document_id, version, reason, attempts, ' +
@@ -37,9 +40,22 @@ const COLUMNS =
 export class ParkedStore {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Creates the table where it is missing. */
+  /** Creates the table where it is missing. A user without the right to create needs it made by a migration. */
   async ensureTable(): Promise<void> {
-    await this.dataSource.query(parkedTableSql());
+    // CREATE … IF NOT EXISTS wants the privilege also where the table is there.
+    const found = (await this.dataSource.query(
+      `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_parked'`,
+    )) as unknown[];
+    if (found.length > 0) return;
+    await this.dataSource.query(parkedTableSql()).catch((error: unknown) => {
+      if (errnoOf(error) !== ER_TABLEACCESS_DENIED) throw error;
+      throw new InvalidSchemaError(
+        'The table consistent_parked is missing, or the database user may not see it, and may not create it. Run ' +
+          'createParkedTable(queryRunner) in a migration, and grant SELECT, INSERT, UPDATE, DELETE on it.',
+        { table: 'consistent_parked' },
+        error,
+      );
+    });
   }
 
   async record(

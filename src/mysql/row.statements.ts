@@ -87,10 +87,10 @@ export class RowStatements {
     );
   }
 
-  /** State and version alone, by key: what a writer looks at before it decides between insert and update. */
+  /** State, version and the key as the row spells it: what a writer looks at before it decides between insert and update. */
   probe(): string {
     return (
-      `SELECT ${this.state} AS state, ${this.version} AS version, ${this.deadline} IS NULL AS parked` +
+      `SELECT ${this.state} AS state, ${this.version} AS version, ${this.deadline} IS NULL AS parked, ${this.keyColumns()}` +
       ` FROM ${this.table} WHERE ${this.keyIs(1)}`
     );
   }
@@ -165,11 +165,11 @@ export class RowStatements {
 
   /**
    * Turns a parked write into a decided update of the row as it is, at a version of its own: the index then follows.
-   * Parameters: key …, version.
+   * Parameters: next, key …, version.
    */
   acceptPending(): string {
     return (
-      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.operation', 'update', '$.next', 'present',` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.operation', 'update', '$.next', ?,` +
       ` '$.decider', 'mysql')${this.keepOnUpdate}, ${this.version} = ${this.nextVersion}` +
       ` WHERE ${this.inPrepare(1)} AND ${this.deadline} IS NULL`
     );
@@ -178,7 +178,7 @@ export class RowStatements {
   /** Rows for one sweep, locked for the claim only. Parameters: limit. */
   claim(): string {
     return (
-      `SELECT ${this.keyColumns()} FROM ${this.table} WHERE ${this.deadline} < UTC_TIMESTAMP(6)` +
+      `SELECT ${this.keyColumns()}, ${this.version} AS version FROM ${this.table} WHERE ${this.deadline} < UTC_TIMESTAMP(6)` +
       ` ORDER BY ${this.deadline} LIMIT ? FOR UPDATE SKIP LOCKED`
     );
   }

@@ -32,6 +32,15 @@ export interface LoadedRow {
   readonly previousVersion: number;
 }
 
+/** What a writer needs to know of a row before it writes. */
+export interface ProbedRow {
+  readonly state: RowState;
+  readonly version: number;
+  readonly parked: boolean;
+  /** The key's columns, as the row itself spells them. */
+  readonly keyImage: RowImage;
+}
+
 export interface VersionedKey {
   readonly key: RowKey;
   readonly version: number;
@@ -94,13 +103,18 @@ export class RowStore {
     await this.change(runner, this.statements.lease(pending.length), parameters);
   }
 
-  /** State and version without locking. */
-  async probe(runner: SqlRunner, key: RowKey): Promise<{ state: RowState; version: number; parked: boolean } | null> {
+  /** State, version and key of a row, without locking. */
+  async probe(runner: SqlRunner, key: RowKey): Promise<ProbedRow | null> {
     const rows = await this.select(runner, this.statements.probe(), key.parameters);
     const row = rows[0];
     if (!row) return null;
     const state = row.state as RowState;
-    return { state, version: versionOf(row.version), parked: state === 'prepare' && Number(row.parked) === 1 };
+    return {
+      state,
+      version: versionOf(row.version),
+      parked: state === 'prepare' && Number(row.parked) === 1,
+      keyImage: this.keyImageOf(row),
+    };
   }
 
   // --- settling -----------------------------------------------------------------------------------------------------
@@ -117,6 +131,12 @@ export class RowStore {
     }
     // A case-insensitive key may be asked for in another spelling than the row's own.
     if (keys.length === 1 && rows.length === 1) found.set(keys[0]!.id, [...found.values()][0]!);
+    const missing = keys.filter((key) => !found.has(key.id));
+    if (missing.length === 0 || found.size === keys.length - missing.length) return found;
+    for (const key of missing) {
+      const row = (await this.load([key], runner)).get(key.id);
+      if (row) found.set(key.id, row);
+    }
     return found;
   }
 
@@ -163,8 +183,8 @@ export class RowStore {
   }
 
   /** The new version, or null when the row is no longer parked at this one. */
-  async acceptPending(row: VersionedKey): Promise<number | null> {
-    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), pairs([row]));
+  async acceptPending(row: VersionedKey, next: Presence): Promise<number | null> {
+    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), [next, ...pairs([row])]);
     return header.affectedRows === 1 ? versionOf(header.insertId) : null;
   }
 
@@ -172,18 +192,18 @@ export class RowStore {
    * Takes up to `limit` rows whose deadline has passed for `leaseMs`. Two sweepers never get the same row: the claim
    * skips locked rows, and the lease is a later deadline. A deadline is never a matter of safety.
    */
-  async claim(limit: number, leaseMs: number): Promise<RowKey[]> {
+  async claim(limit: number, leaseMs: number): Promise<VersionedKey[]> {
     const runner = this.binding.dataSource.createQueryRunner('master');
     try {
       await runner.startTransaction('READ COMMITTED');
       const rows = await this.select(runner, this.statements.claim(), [limit]);
-      const keys = rows.map((row) => this.keyOf(row));
-      if (keys.length > 0) {
-        const parameters = [leaseMs * MICROS_PER_MS, ...keys.flatMap((key) => key.parameters)];
-        await this.change(runner, this.statements.lease(keys.length), parameters);
+      const claimed = rows.map((row) => ({ key: this.keyOf(row), version: versionOf(row.version) }));
+      if (claimed.length > 0) {
+        const parameters = [leaseMs * MICROS_PER_MS, ...claimed.flatMap(({ key }) => key.parameters)];
+        await this.change(runner, this.statements.lease(claimed.length), parameters);
       }
       await runner.commitTransaction();
-      return keys;
+      return claimed;
     } finally {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       await runner.release();
@@ -232,8 +252,11 @@ export class RowStore {
   }
 
   private keyOf(row: Record<string, unknown>): RowKey {
-    const image = Object.fromEntries(this.binding.key.map((column, at) => [column.name, textOf(row[`k${at}`])]));
-    return keyOfImage(this.binding, image);
+    return keyOfImage(this.binding, this.keyImageOf(row));
+  }
+
+  private keyImageOf(row: Record<string, unknown>): RowImage {
+    return Object.fromEntries(this.binding.key.map((column, at) => [column.name, textOf(row[`k${at}`])]));
   }
 
   private async select(

@@ -14,7 +14,7 @@ import type { PreparedRow, SlotView } from './row.js';
  * | nothing                    | the write takes the document away  | `commit`     |
  * | nothing                    | it brings one, our put got 409     | `restore`    |
  * | nothing                    | it replaces one, our put got 409   | `reread`     |
- * | nothing                    | it replaces one, row not read again| `reread`     |
+ * | nothing                    | an update, row not read again      | `reread`     |
  * | older than `v`, or nothing | deadline not passed                | `in-flight`  |
  * | older than `v`, or nothing | deadline passed                    | `race`       |
  *
@@ -49,7 +49,8 @@ export function decideSettle(row: PreparedRow, slot: SlotView, evidence: SettleE
   } else {
     if (pending.next === 'absent') return 'commit';
     if (evidence.conflicted) return pending.before === 'absent' ? 'restore' : 'reread';
-    if (pending.before === 'present' && !evidence.reread) return 'reread';
+    // Also where the image before had no document: the write may have landed, and a later one have taken it away.
+    if (pending.operation === 'update' && !evidence.reread) return 'reread';
   }
   return row.expired ? 'race' : 'in-flight';
 }

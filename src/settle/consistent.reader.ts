@@ -38,7 +38,7 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     const { barrier, ...find } = options;
     if (barrier) await this.barrier();
     const rows = await this.onPrimary((manager) => manager.find(this.target, this.complete(find)));
-    return this.repairer.repairEntities(this.context, rows);
+    return this.toBeSeen(rows, find);
   }
 
   async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
@@ -51,7 +51,7 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     if (barrier) await this.barrier();
     const row = await this.onPrimary((manager) => manager.findOne(this.target, this.complete(find)));
     if (!row) return null;
-    const [repaired] = await this.repairer.repairEntities(this.context, [row]);
+    const [repaired] = await this.toBeSeen([row], find);
     return repaired ?? this.firstToBeSeen(this.complete(find));
   }
 
@@ -59,9 +59,17 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   private async firstToBeSeen(find: FindOneOptions<Entity>): Promise<Entity | null> {
     for (let take = 10; ; take *= 10) {
       const rows = await this.onPrimary((manager) => manager.find(this.target, { ...find, take }));
-      const [first] = await this.repairer.repairEntities(this.context, rows);
+      const [first] = await this.toBeSeen(rows, find);
       if (first || rows.length < take) return first ?? null;
     }
+  }
+
+  /** Repaired, and without rows whose image that counts is soft-deleted: MySQL judged by the undecided one. */
+  private async toBeSeen(rows: Entity[], { withDeleted }: FindOneOptions<Entity>): Promise<Entity[]> {
+    const repaired = await this.repairer.repairEntities(this.context, rows);
+    const { deleteDateColumn } = this.context.binding.metadata;
+    if (withDeleted || !deleteDateColumn) return repaired;
+    return repaired.filter((entity) => (deleteDateColumn.getEntityValue(entity) ?? null) === null);
   }
 
   async findOneOrFail(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity> {
@@ -74,11 +82,12 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     const { barrier = true, ...find } = options;
     if (barrier) await this.barrier();
     const [rows, count] = await this.onPrimary((manager) => manager.findAndCount(this.target, this.complete(find)));
-    return [await this.repairer.repairEntities(this.context, rows), count];
+    return [await this.toBeSeen(rows, find), count];
   }
 
   async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
     const { barrier = true, ...find } = options;
+    this.refuseCache(find.cache);
     if (barrier) await this.barrier();
     return this.onPrimary((manager) => manager.count(this.target, find));
   }
@@ -88,9 +97,12 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     options: ReadOptions & { alias?: string },
   ): Promise<Entity[]> {
     if (options.barrier) await this.barrier();
-    const rows = await this.onPrimary((manager) =>
-      build(manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>).getMany(),
-    );
+    const rows = await this.onPrimary((manager) => {
+      const own = manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>;
+      const built = build(own);
+      this.refuseCache(built.expressionMap.cache);
+      return built.getMany();
+    });
     return this.repairer.repairEntities(this.context, rows);
   }
 
@@ -98,7 +110,9 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   async barrier(): Promise<void> {
     const { binding, store, options, settler } = this.context;
     const until = performance.now() + options.busyTimeoutMs;
-    let open: VersionedKey[] = await store.undecided(BARRIER_ROWS, binding.decider === 'mysql');
+    const next = () => store.undecided(BARRIER_ROWS, binding.decider === 'mysql');
+    let open: VersionedKey[] = await next();
+    let more = open.length === BARRIER_ROWS;
     for (let pollMs = POLL_MS; open.length > 0; pollMs = Math.min(2 * pollMs, MAX_POLL_MS)) {
       const results = await settler.resolve(
         open.map(({ key }) => key),
@@ -110,6 +124,11 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
         // A later write of a busy row is not what this read waits for.
         return !result.settled && !result.parked && result.pendingVersion === version;
       });
+      if (open.length === 0 && more) {
+        // The oldest deadlines come first: those that were there at the beginning are among the next.
+        open = await next();
+        more = open.length === BARRIER_ROWS;
+      }
       if (open.length === 0) return;
       if (performance.now() + pollMs > until) {
         throw new BarrierTimeoutError(
@@ -137,17 +156,22 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     }
   }
 
-  /** A narrow `select` still needs the key and the row's state, or nothing could be repaired. */
+  private refuseCache(cache: unknown): void {
+    if (!cache) return;
+    const { name } = this.context.binding;
+    throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
+  }
+
+  /** A narrow `select` still needs the key, the row's state and its delete date, or nothing could be repaired. */
   private complete<Options extends FindOneOptions<Entity> | FindManyOptions<Entity>>(options: Options): Options {
-    const { metadata, name } = this.context.binding;
-    if (options.cache) {
-      throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
-    }
+    const { metadata } = this.context.binding;
+    this.refuseCache(options.cache);
     const { select } = options;
     if (!select) return options;
     const embedded = metadata.embeddeds.find((candidate) => candidate.type === Consistency)!.propertyName;
     const needed: Record<string, unknown> = { [embedded]: { state: true, version: true } };
     for (const column of metadata.primaryColumns) needed[column.propertyName] = true;
+    if (metadata.deleteDateColumn) needed[metadata.deleteDateColumn.propertyName] = true;
     const chosen: Record<string, unknown> = Array.isArray(select)
       ? Object.fromEntries((select as string[]).map((property) => [property, true]))
       : { ...(select as Record<string, unknown>) };

@@ -78,7 +78,8 @@ export class ParkedRows {
   /** Lifts the pending write to a version of its own, as an update that is decided, and drives it. */
   private async acceptAsIs(context: EntityContext, loaded: LoadedRow, row: ParkedRow): Promise<void> {
     const { binding, store, documents } = context;
-    const version = await store.acceptPending(loaded);
+    const next = binding.presence(loaded.image, await binding.hydrate(loaded.image));
+    const version = await store.acceptPending(loaded, next);
     if (version === null) throw this.movedOn(row);
     const id = documentIdOf(binding, loaded.image);
     const results = await context.settler.resolve([loaded.key], {

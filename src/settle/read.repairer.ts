@@ -1,4 +1,5 @@
 import type { ObjectLiteral } from 'typeorm';
+import type { RelationMetadata } from 'typeorm/metadata/RelationMetadata.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfEntity } from '../entity/row.key.js';
@@ -9,6 +10,9 @@ import type { Resolution } from './resolution.js';
 /** Which entity context an instance belongs to, or undefined when its class is not a consistent one. */
 export type ContextOf = (instance: object) => EntityContext | undefined;
 
+/** What the caller's own transaction did to a row, if it did anything. */
+export type OwnRows = (site: EntitySite) => 'as-is' | 'gone' | undefined;
+
 /**
  * Turns what MySQL returned into what a reader may see. Rows in `commit` cost nothing; those in `prepare` are settled
  * in shared batches, and the entity gets the values of the image that counts, or is taken out where there is none.
@@ -18,14 +22,22 @@ export class ReadRepairer {
 
   constructor(private readonly contextOf: ContextOf) {}
 
-  /** Entities of one repository, as a list. Nested consistent entities (loaded relations) are repaired too. */
-  async repairEntities<Entity extends ObjectLiteral>(context: EntityContext, entities: Entity[]): Promise<Entity[]> {
+  /**
+   * Entities of one repository, as a list. Nested consistent entities (loaded relations) are repaired too. `own` tells of
+   * rows that the caller's own transaction has written: nobody else sees those yet.
+   */
+  async repairEntities<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    entities: Entity[],
+    own?: OwnRows,
+  ): Promise<Entity[]> {
     if (entities.length === 0) return entities;
     const list = [...entities];
     await this.repairSites(
       collectEntities(list, (instance) =>
         instance instanceof context.binding.target ? context : this.contextOf(instance),
       ),
+      own,
     );
     return list.filter((entity): entity is Entity => entity !== null);
   }
@@ -40,16 +52,19 @@ export class ReadRepairer {
     return holder.value;
   }
 
-  private async repairSites(sites: readonly EntitySite[]): Promise<void> {
+  private async repairSites(sites: readonly EntitySite[], own?: OwnRows): Promise<void> {
     const suspects = sites.filter(({ context, entity }) => context.binding.consistencyOf(entity)?.state !== 'commit');
     if (suspects.length === 0) return;
     const removals: EntitySite[] = [];
     await Promise.all(
       suspects.map(async (site) => {
+        const fate = own?.(site);
+        if (fate === 'gone') removals.push(site);
+        if (fate) return;
         const resolution = await this.resolve(site);
         if (!resolution) return;
         if (resolution.visible === null) removals.push(site);
-        else await overlay(site, resolution, resolution.visible);
+        else await this.overlay(site, resolution, resolution.visible);
       }),
     );
     remove(removals);
@@ -77,23 +92,34 @@ export class ReadRepairer {
       );
     }
   }
-}
 
-/** Writes the image over the columns that were selected; the others stay undefined. */
-async function overlay({ context, entity }: EntitySite, resolution: Resolution, image: RowImage): Promise<void> {
-  const { binding } = context;
-  for (const column of binding.hydratedColumns) {
-    const { metadata } = column;
-    if (metadata!.getEntityValue(entity) !== undefined)
-      metadata!.setEntityValue(entity, binding.entityValue(column, image));
+  /** Writes the image over the columns that were selected; the others stay undefined. */
+  private async overlay({ context, entity }: EntitySite, resolution: Resolution, image: RowImage): Promise<void> {
+    const { binding } = context;
+    for (const column of binding.hydratedColumns) {
+      const { metadata } = column;
+      if (metadata!.getEntityValue(entity) !== undefined)
+        metadata!.setEntityValue(entity, binding.entityValue(column, image));
+    }
+    // What was loaded in place of a related entity was read by plain TypeORM, and may be undecided itself.
+    for (const place of await followRelations(context, entity, image)) {
+      await this.repairSites(collectEntities(place, this.contextOf));
+    }
+    binding.setConsistency(entity, { state: 'commit', version: resolution.version });
+    await binding.runAfterLoad(entity);
   }
-  await followRelations(context, entity, image);
-  binding.setConsistency(entity, { state: 'commit', version: resolution.version });
-  await binding.runAfterLoad(entity);
 }
 
-/** A loaded owning relation whose join column differs in the image that counts is loaded again. */
-async function followRelations({ binding }: EntityContext, entity: ObjectLiteral, image: RowImage): Promise<void> {
+/**
+ * A loaded owning relation whose join column differs in the image that counts is loaded again. Answers the objects that
+ * now hold newly loaded entities.
+ */
+async function followRelations(
+  { binding }: EntityContext,
+  entity: ObjectLiteral,
+  image: RowImage,
+): Promise<ObjectLiteral[]> {
+  const changed: ObjectLiteral[] = [];
   for (const relation of binding.metadata.relations) {
     if (!relation.isOwning || relation.isManyToMany || relation.isLazy) continue;
     const loaded = relation.getEntityValue(entity) as ObjectLiteral | null | undefined;
@@ -112,14 +138,25 @@ async function followRelations({ binding }: EntityContext, entity: ObjectLiteral
     const missing = Object.values(where).every((value) => value === null);
     const target = relation.inverseEntityMetadata.target;
     const related = missing ? null : await binding.dataSource.manager.findOneBy(target as never, where as never);
-    if (loaded !== null || related !== null) relation.setEntityValue(entity, related);
+    changed.push(setRelation(relation, entity, related));
   }
+  return changed;
+}
+
+/** RelationMetadata.setEntityValue merges into the object that is there, which may stand in other places as well. */
+function setRelation(relation: RelationMetadata, entity: ObjectLiteral, related: unknown): ObjectLiteral {
+  const path = relation.embeddedMetadata?.parentPropertyNames ?? [];
+  const holder = path.reduce<ObjectLiteral>((at, name) => at[name] as ObjectLiteral, entity);
+  holder[relation.propertyName] = related;
+  return holder;
 }
 
 /** From the end of each array, so that positions stay true. */
 function remove(sites: readonly EntitySite[]): void {
   const arrays = new Map<unknown[], number[]>();
-  for (const { holder, property } of sites) {
+  for (const { holder, property, entity } of sites) {
+    // A relation that was followed meanwhile holds another entity by now.
+    if ((holder as Record<string, unknown>)[property] !== entity) continue;
     if (Array.isArray(holder)) arrays.set(holder, [...(arrays.get(holder) ?? []), Number(property)]);
     else (holder as Record<string, unknown>)[property] = null;
   }

@@ -43,8 +43,11 @@ export function imageBefore(row: LoadedRow): RowImage | null {
 export interface ResolveOptions {
   readonly purpose: SettlePurpose;
   readonly timeoutMs: number;
-  /** The rows were claimed past their deadline: treat them as expired although the claim moved the deadline. */
-  readonly claimed?: boolean;
+  /**
+   * Versions by key id that may be raced for whatever their deadline: a claim has moved it, or the caller is the writer.
+   * Only these: by now the row can be under another writer, who has time left.
+   */
+  readonly claimed?: ReadonlyMap<string, number>;
   /** Settle parked rows too: an operator asked for it. */
   readonly retryParked?: boolean;
   /** Our own request at this version was answered 409. Only with a single key. */

@@ -41,10 +41,24 @@ export class Settler {
     return this.store.binding;
   }
 
-  /** One resolution, or the reason why there is none, for every key. Never throws. */
+  /** One resolution, or the reason why there is none, for every key. Never throws, and ends within twice `timeoutMs`. */
   async resolve(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
     const open = new Map<string, Case>(keys.map((key) => [key.id, newCase(key, options.conflictedAt)]));
     const done: ResolveResult = new Map();
+    // MySQL may be silent, or its pool held by units of work that wait for this very answer.
+    let late: NodeJS.Timeout | undefined;
+    const tooLate = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, 2 * options.timeoutMs);
+    });
+    await Promise.race([this.rounds(open, done, options), tooLate]);
+    clearTimeout(late);
+    // A copy: rounds that were too late may still end, and do what anybody may do.
+    return new Map(
+      keys.map(({ id }) => [id, done.get(id) ?? new Unsettled(`no answer within ${options.timeoutMs} ms`)]),
+    );
+  }
+
+  private async rounds(open: Map<string, Case>, done: ResolveResult, options: ResolveOptions): Promise<void> {
     const endsAt = performance.now() + options.timeoutMs;
     try {
       for (let round = 0; round < MAX_ROUNDS && open.size > 0; round++) {
@@ -54,10 +68,9 @@ export class Settler {
       }
     } catch (error) {
       for (const id of open.keys()) done.set(id, new Unsettled((error as Error).message, error));
-      return done;
+      return;
     }
     for (const id of open.keys()) done.set(id, new Unsettled('the row kept changing, or time was up'));
-    return done;
   }
 
   private async round(open: Map<string, Case>, done: ResolveResult, options: ResolveOptions): Promise<void> {
@@ -68,7 +81,7 @@ export class Settler {
       const row = rows.get(state.key.id);
       if (!row) turn.finish(state, null, null, true);
       else if (row.state === 'commit') turn.finish(state, row, row.image, true);
-      else if (isPrepared(row)) prepared.push(this.examine(state, row, options));
+      else if (isPrepared(row)) prepared.push(...this.examine(state, row, options, turn));
       else turn.fail(state, new Unsettled('the row is in prepare but its pending column is unreadable'));
     }
     const strict = prepared.filter(({ row }) => row.pending.decider !== 'mysql');
@@ -80,19 +93,27 @@ export class Settler {
     await this.roundStrict(strict, turn, options);
   }
 
-  private examine(state: Case, row: LoadedRow & PreparedRow, options: ResolveOptions): Prepared {
+  /** Empty when the row has no document id: one such row must not keep its neighbours from being settled. */
+  private examine(state: Case, row: LoadedRow & PreparedRow, options: ResolveOptions, turn: Round): Prepared[] {
     if (state.version !== row.version) {
       Object.assign(state, { ...fresh(row.version), conflicted: options.conflictedAt === row.version });
     }
-    const expired = row.parked ? options.retryParked === true : row.expired || options.claimed === true;
-    return { state, row: { ...row, expired }, documentId: documentIdOf(this.binding, row.image) };
+    const expired = row.parked
+      ? options.retryParked === true
+      : row.expired || options.claimed?.get(row.key.id) === row.version;
+    try {
+      return [{ state, row: { ...row, expired }, documentId: documentIdOf(this.binding, row.image) }];
+    } catch (error) {
+      turn.fail(state, new Unsettled((error as Error).message, error));
+      return [];
+    }
   }
 
   // --- decider: 'elasticsearch' ---------------------------------------------------------------------------------------
 
-  private async roundStrict(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
-    if (prepared.length === 0) return;
-    await this.look(prepared, options);
+  private async roundStrict(undecided: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
+    if (undecided.length === 0) return;
+    const prepared = await this.look(undecided, turn, options);
     const todo = {
       commit: [] as Prepared[],
       restore: [] as Prepared[],
@@ -102,7 +123,7 @@ export class Settler {
     for (const item of prepared) {
       const { state, row } = item;
       const verdict = decideSettle(row, state.slot!, state);
-      if (row.parked && !options.retryParked) {
+      if (row.parked && !options.retryParked && verdict !== 'reread') {
         turn.finish(state, row, verdict === 'commit' ? imageAfter(row) : imageBefore(row), false);
       } else if (verdict === 'in-flight') {
         turn.finish(state, row, imageBefore(row), false);
@@ -122,11 +143,15 @@ export class Settler {
     for (const item of todo.lift) await this.actions.lift(item);
   }
 
-  private async look(prepared: readonly Prepared[], options: ResolveOptions): Promise<void> {
+  /** Answers those whose slots could be seen. */
+  private async look(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<Prepared[]> {
     const ids = prepared.map(({ documentId }) => documentId);
-    const slots = await this.documents.look(this.binding.alias, ids, { timeoutMs: options.timeoutMs });
-    prepared.forEach(({ state }, at) => {
-      state.slot = slots[at]!;
+    const slots = await this.documents.lookEach(this.binding.alias, ids, { timeoutMs: options.timeoutMs });
+    return prepared.filter(({ state }, at) => {
+      const slot = slots[at]!;
+      if (slot instanceof Error) turn.fail(state, new Unsettled(slot.message, slot));
+      else state.slot = slot;
+      return !(slot instanceof Error);
     });
   }
 
@@ -180,9 +205,9 @@ export class Settler {
       } else drive.push(item);
     }
     if (drive.length === 0) return;
-    await this.look(drive, options);
+    const seen = await this.look(drive, turn, options);
     const todo = { commit: [] as Prepared[], drive: [] as Prepared[], superseded: [] as Prepared[] };
-    for (const item of drive) todo[decideForward(item.row.version, item.row.pending.next, item.state.slot!)].push(item);
+    for (const item of seen) todo[decideForward(item.row.version, item.row.pending.next, item.state.slot!)].push(item);
     await this.actions.commit(todo.commit, turn, options);
     for (const item of todo.superseded) if (++item.state.superseded >= LIFT_AFTER) await this.actions.lift(item);
     await this.drive(todo.drive, turn, options);

@@ -23,13 +23,14 @@ export class Sweeper {
     const total: SweepResult = { claimed: 0, settled: 0, failed: 0, parked: 0 };
     const limits = context.options.sweeper || SWEEP_BY_HAND;
     for (let batch = 0; batch < limits.maxBatchesPerRun && !signal?.aborted; batch++) {
-      const keys = await context.store.claim(limits.batchSize, limits.leaseMs);
-      if (keys.length === 0) break;
+      const claimed = await context.store.claim(limits.batchSize, limits.leaseMs);
+      if (claimed.length === 0) break;
+      const keys = claimed.map(({ key }) => key);
       const results = await context.settler.resolve(keys, {
         purpose: 'sweep',
         // The lease must outlast the work.
         timeoutMs: Math.max(context.options.writeTimeoutMs, limits.leaseMs / 2),
-        claimed: true,
+        claimed: new Map(claimed.map(({ key, version }) => [key.id, version])),
       });
       let failed = 0;
       for (const result of results.values()) {

@@ -3,6 +3,7 @@ import type { EntityContext } from '../entity/entity.context.js';
 import type { ConsistentError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
+import type { SlotView } from '../protocol/row.js';
 import { decideAfterConflict, decideAfterIndex } from '../protocol/write.decision.js';
 import type { Resolution } from '../settle/resolution.js';
 import type { IndexRequest } from './index.group.js';
@@ -142,7 +143,7 @@ export class Completer {
       );
     }
     if (write.pending.decider === 'mysql') return resolution.settled ? COMMITTED : DEFERRED;
-    return this.byFate(write, resolution, 'its version was taken in the index, and later writes hide by whom');
+    return this.byFate(context, write, resolution, 'its version was taken in the index, and later writes hide by whom');
   }
 
   /** The cluster said 503: an inner try may have been applied. Winning the slot ourselves makes it certain. */
@@ -152,25 +153,38 @@ export class Completer {
     if (resolution instanceof Error) return failed(outcomeUnknown(write, reason, cause));
     const ours = resolution.actedAt === write.version;
     if (ours && resolution.acted === 'restored') return failed(indexUnavailable(write, reason, cause));
-    return this.byFate(write, resolution, reason);
+    return this.byFate(context, write, resolution, reason);
   }
 
-  private byFate(write: PreparedWrite, resolution: Resolution, reason: string): Completion {
+  private async byFate(
+    context: EntityContext,
+    write: PreparedWrite,
+    resolution: Resolution,
+    reason: string,
+  ): Promise<Completion> {
     const acted = resolution.actedAt === write.version ? resolution.acted : null;
     const row = acted ?? (resolution.settled ? 'moved' : 'unsettled');
-    const slot = resolution.slot ?? { found: false };
+    // A row that somebody else has settled was not looked up in the index: its slot still tells what he found.
+    const slot = resolution.slot ?? (await this.slotOf(context, write));
     const fate = decideAfterConflict(write.version, write.pending.next, slot, row);
     if (fate === 'landed') return COMMITTED;
     if (fate === 'aborted') return failed(writeAborted(write));
     return failed(resolution.parked ? rowParked(write, reason) : outcomeUnknown(write, reason));
   }
 
+  private async slotOf({ binding, documents, options }: EntityContext, write: PreparedWrite): Promise<SlotView> {
+    const slots = documents.look(binding.alias, [write.documentId], { timeoutMs: options.writeTimeoutMs });
+    return slots.then(
+      ([slot]) => slot!,
+      () => ({ found: false }),
+    );
+  }
+
   private async settleOwn(context: EntityContext, write: PreparedWrite, race: boolean): Promise<Resolution | Error> {
     const results = await context.settler.resolve([write.key], {
       purpose: 'write',
       timeoutMs: context.options.writeTimeoutMs,
-      claimed: race,
-      ...(race ? {} : { conflictedAt: write.version }),
+      ...(race ? { claimed: new Map([[write.key.id, write.version]]) } : { conflictedAt: write.version }),
     });
     return results.get(write.key.id)!;
   }

@@ -17,6 +17,8 @@ const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 50;
 /** A duplicate key may be an undecided row's: at most this many are waited for before the error is believed. */
 const MAX_SUSPECTS = 100;
+/** However short `busyTimeoutMs` is. */
+const MIN_WAITS = 3;
 
 /**
  * Runs `body` in a transaction of its own until it is committed: waits for rows that are in `prepare` under another
@@ -31,12 +33,12 @@ export async function prepareInTransaction(
   const busyUntil = performance.now() + context.options.busyTimeoutMs;
   let deadlocks = 0;
   let suspectsCleared = false;
-  for (;;) {
+  for (let waits = 0; ;) {
     const attempt = await attemptOnce(dataSource, body);
     if (!('error' in attempt)) return attempt.prepared;
     const { error } = attempt;
     if (error instanceof RowInPrepare) {
-      await waitUntilFree(error.context, error.key, busyUntil);
+      await waitUntilFree(error.context, error.key, busyUntil, waits++);
     } else if (isDeadlock(error) && deadlocks++ < MAX_DEADLOCK_RETRIES) {
       await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** deadlocks);
     } else if (isDuplicateKey(error) && !suspectsCleared) {
@@ -86,14 +88,17 @@ function isDriverError(error: unknown): boolean {
   return (error as { driverError?: unknown }).driverError !== undefined;
 }
 
-/** Settles the row, or waits for its writer. Throws `RowBusyError` or `RowParkedError`. */
-export async function waitUntilFree(context: EntityContext, key: RowKey, busyUntil: number): Promise<void> {
+/**
+ * Settles the row, or waits for its writer. Throws `RowBusyError` or `RowParkedError`; also for a row that was free
+ * `waits` times already, each time to be taken by somebody else: a writer without luck must not try for ever.
+ */
+export async function waitUntilFree(context: EntityContext, key: RowKey, busyUntil: number, waits = 0): Promise<void> {
   const { name } = context.binding;
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
     const timeoutMs = context.options.writeTimeoutMs;
     const result = (await context.settler.resolve([key], { purpose: 'write', timeoutMs })).get(key.id)!;
     if (!(result instanceof Error)) {
-      if (result.settled) return;
+      if (result.settled && (waits < MIN_WAITS || performance.now() < busyUntil)) return;
       if (result.parked) {
         throw new RowParkedError(
           `${name} ${key.id} is parked: an earlier write could be neither committed nor undone.`,

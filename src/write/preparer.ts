@@ -1,10 +1,10 @@
-import type { EntityMetadata, ObjectLiteral, QueryRunner } from 'typeorm';
+import { type EntityMetadata, type ObjectLiteral, type QueryRunner, TypeORMError } from 'typeorm';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
-import { keyOfEntity, type RowKey } from '../entity/row.key.js';
+import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
 import { RowNotFoundError, StaleVersionError, UnsupportedOperationError } from '../errors.js';
-import type { LoadedRow } from '../mysql/row.store.js';
+import type { LoadedRow, ProbedRow } from '../mysql/row.store.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
 import { RowInPrepare, type PreparedWrite } from './prepared.write.js';
 import { sanction } from './sanctioned.js';
@@ -33,20 +33,16 @@ export class Preparer<Entity extends ObjectLiteral = any> {
       if (options.expectedVersion !== undefined) throw this.notFound(key);
       return this.insert(runner, entity);
     }
-    return this.update(runner, entity, 'save', options);
+    return this.update(runner, entity, 'save', options, row);
   }
 
   async insert(runner: QueryRunner, entity: Entity): Promise<PreparedWrite<Entity>> {
     const { binding, store, options } = this.context;
-    await runner.manager.insert(binding.target as never, sanction(entity) as never);
+    await runner.manager.insert(binding.target as never, sanction(entity) as never).catch((error: unknown) => {
+      throw isKeyUnread(error) ? this.keyUnread(error) : error;
+    });
     const key = keyOfEntity(binding, entity);
-    if (!key) {
-      throw new UnsupportedOperationError(
-        `${binding.name}: the primary key is made by the database and cannot be read back. Use AUTO_INCREMENT ` +
-          `(@PrimaryGeneratedColumn()), @PrimaryGeneratedColumn('uuid'), or set the key before saving.`,
-        { entity: binding.name },
-      );
-    }
+    if (!key) throw this.keyUnread();
     const version = await store.prepareInserted(runner, key, 'present', options.deadlineMs);
     if (version === null) throw this.notFound(key);
     return this.finish(runner, key, {
@@ -63,11 +59,14 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     entity: Entity,
     via: UpdateVia,
     options: PrepareOptions,
+    probed?: ProbedRow,
   ): Promise<PreparedWrite<Entity>> {
-    const { binding } = this.context;
+    const { binding, store } = this.context;
     const key = this.requireKey(entity);
     const pending: PendingWrite = { operation: 'update', next: 'present', before: 'present', decider: binding.decider };
     await this.prepareExisting(runner, key, pending, options);
+    const row = probed ?? (this.hasTextKey ? await store.probe(runner, key) : null);
+    if (row) this.adoptSpelling(entity, row.keyImage);
     await this.throughTypeOrm(runner, entity, via);
     return this.finish(runner, key, pending);
   }
@@ -79,8 +78,21 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     via: UpdateVia,
     own: PreparedWrite,
   ): Promise<PreparedWrite<Entity>> {
+    this.adoptSpelling(entity, own.image);
     await this.throughTypeOrm(runner, entity, via);
     return this.finish(runner, own.key, own.pending);
+  }
+
+  private get hasTextKey(): boolean {
+    const { key, shape } = this.context.binding;
+    return key.some(({ name }) => shape.columns.some((column) => column.name === name && column.charset !== null));
+  }
+
+  /** To a collation `ABC` and `abc` can be one key; TypeORM compares exactly, and would insert the row again. */
+  private adoptSpelling(entity: Entity, image: RowImage): void {
+    const { binding } = this.context;
+    if (keyOfEntity(binding, entity)?.id === keyOfImage(binding, image).id) return;
+    for (const column of binding.key) column.metadata!.setEntityValue(entity, binding.entityValue(column, image));
   }
 
   private async throughTypeOrm(runner: QueryRunner, entity: Entity, via: UpdateVia): Promise<void> {
@@ -199,8 +211,23 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     });
   }
 
+  private keyUnread(cause?: unknown): UnsupportedOperationError {
+    const { name } = this.context.binding;
+    return new UnsupportedOperationError(
+      `${name}: the primary key is made by the database and cannot be read back. Use AUTO_INCREMENT ` +
+        `(@PrimaryGeneratedColumn()), @PrimaryGeneratedColumn('uuid'), or set the key before saving.`,
+      { entity: name },
+      cause,
+    );
+  }
+
   private notFound(key: RowKey | undefined): RowNotFoundError {
     const { name } = this.context.binding;
     return new RowNotFoundError(`${name} ${key?.id ?? '(no key)'} does not exist.`, { entity: name, key: key?.id });
   }
+}
+
+/** TypeORM reads generated columns back by key, and has no error of its own for a key that it does not know. */
+function isKeyUnread(error: unknown): boolean {
+  return error instanceof TypeORMError && /entity id is not set/.test(error.message);
 }

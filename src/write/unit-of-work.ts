@@ -1,7 +1,7 @@
-import type { EntityManager, FindManyOptions, FindOneOptions, ObjectLiteral, QueryRunner } from 'typeorm';
+import type { EntityManager, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { ConsistentRepositoryClass } from '../consistent.decorator.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { keyOfEntity } from '../entity/row.key.js';
+import { keyOfEntity, type RowKey } from '../entity/row.key.js';
 import { PartialWriteError, UnsupportedOperationError } from '../errors.js';
 import type { ReadRepairer } from '../settle/read.repairer.js';
 import type { Completion } from './completer.js';
@@ -9,7 +9,10 @@ import { copyBack, copyForWrite } from './entity.copy.js';
 import { PREPARE_ISOLATION, commitPrepare, waitUntilFree } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { type PrepareOptions, Preparer } from './preparer.js';
+import { UnitRepository } from './unit.repository.js';
 import { prepareOne, type Writer, type WriteKind } from './writer.js';
+
+export { UnitRepository } from './unit.repository.js';
 
 /** One row of a unit of work, in `PartialWriteError.data.outcomes`. */
 export interface UnitOutcome {
@@ -26,6 +29,8 @@ export type FindContext = (target: ConsistentRepositoryClass) => EntityContext;
 export class UnitOfWork {
   private readonly writes: { write: PreparedWrite; given: ObjectLiteral }[] = [];
   private open = true;
+  private last: Promise<unknown> = Promise.resolve();
+  private underWay = 0;
 
   /** @internal */
   constructor(
@@ -42,8 +47,7 @@ export class UnitOfWork {
 
   /** Plain SQL in the same MySQL transaction. It is durable once the transaction commits, whatever the index says then. */
   async query<T = unknown>(sql: string, parameters?: unknown[]): Promise<T> {
-    this.assertOpen();
-    return (await this.runner.query(sql, parameters)) as T;
+    return this.inTurn(async () => (await this.runner.query(sql, parameters)) as T);
   }
 
   /** The repository of a consistent entity, inside this transaction. */
@@ -53,27 +57,75 @@ export class UnitOfWork {
   }
 
   /** @internal */
-  async write<Entity extends ObjectLiteral>(
+  async begin(): Promise<void> {
+    await this.runner.startTransaction(PREPARE_ISOLATION);
+    await this.runner.query('SAVEPOINT consistent_unit');
+  }
+
+  /** @internal */
+  write<Entity extends ObjectLiteral>(
     context: EntityContext,
     kind: WriteKind,
     given: Entity,
     options: PrepareOptions,
   ): Promise<Entity> {
-    this.assertOpen();
-    const busyUntil = performance.now() + context.options.busyTimeoutMs;
+    return this.inTurn(async () => {
+      const busyUntil = performance.now() + context.options.busyTimeoutMs;
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await this.wholly(() => this.writeOnce(context, kind, given, options));
+        } catch (error) {
+          if (!(error instanceof RowInPrepare)) throw error;
+          const own = await this.ownRow(context, error.key);
+          if (own) return this.wholly(() => this.writeAgain(own, kind, given));
+          await waitUntilFree(context, error.key, busyUntil, attempt);
+        }
+      }
+    });
+  }
+
+  private async writeOnce<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    given: Entity,
+    options: PrepareOptions,
+  ): Promise<Entity> {
     const own = this.ownWrite(context, given);
     if (own) return this.writeAgain(own, kind, given);
-    for (;;) {
-      try {
-        const copy = copyForWrite(context.binding, given);
-        const write = await prepareOne(context, this.runner, kind, copy, options);
-        this.writes.push({ write, given });
-        if (kind !== 'remove') copyBack(context.binding, write.entity as Entity, given);
-        return given;
-      } catch (error) {
-        if (!(error instanceof RowInPrepare)) throw error;
-        await waitUntilFree(context, error.key, busyUntil);
-      }
+    const copy = copyForWrite(context.binding, given);
+    const write = await prepareOne(context, this.runner, kind, copy, options);
+    this.writes.push({ write, given });
+    if (kind !== 'remove') copyBack(context.binding, write.entity as Entity, given);
+    return given;
+  }
+
+  /** A write is several statements: one that fails, and whose error the callback catches, must leave none of them behind. */
+  private async wholly<T>(write: () => Promise<T>): Promise<T> {
+    await this.runner.query('SAVEPOINT consistent_write');
+    try {
+      return await write();
+    } catch (error) {
+      await this.runner.query('ROLLBACK TO SAVEPOINT consistent_write').catch(() => {
+        // The transaction itself is gone, as after a deadlock: what follows would be committed statement by statement.
+        this.open = false;
+      });
+      throw error;
+    }
+  }
+
+  /** One at a time, also under `Promise.all`: they share a connection, and a savepoint would undo a neighbour's work. */
+  private async inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    this.assertOpen();
+    this.underWay++;
+    const turn = this.last.then(() => {
+      this.assertOpen();
+      return operation();
+    });
+    this.last = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } finally {
+      this.underWay--;
     }
   }
 
@@ -108,32 +160,62 @@ export class UnitOfWork {
   }
 
   private ownWrite(context: EntityContext, given: object): PreparedWrite | undefined {
-    const key = given instanceof context.binding.target ? keyOfEntity(context.binding, given) : undefined;
+    const key = keyOfEntity(context.binding, given);
     if (!key) return undefined;
     return this.writes.find(({ write }) => write.context === context && write.key.id === key.id)?.write;
   }
 
+  /** The same, where MySQL takes another spelling of the key for a row that this unit has written. */
+  private async ownRow(context: EntityContext, key: RowKey): Promise<PreparedWrite | undefined> {
+    const row = (await context.store.load([key], this.runner)).get(key.id);
+    return row && this.writes.find(({ write }) => write.context === context && write.key.id === row.key.id)?.write;
+  }
+
   /** @internal Reads inside the transaction: own writes as they are, others' undecided ones settled or waited for. */
-  async read<Entity extends ObjectLiteral>(
+  read<Entity extends ObjectLiteral>(
     context: EntityContext,
     run: (manager: EntityManager) => Promise<Entity[]>,
   ): Promise<Entity[]> {
-    this.assertOpen();
-    const entities = await run(this.runner.manager);
-    const others = entities.filter((entity) => !this.ownWrite(context, entity));
-    const repaired = new Set(await this.repairer.repairEntities(context, others));
-    return entities.filter((entity) => this.ownWrite(context, entity) || repaired.has(entity));
+    return this.inTurn(async () => {
+      const entities = await run(this.runner.manager);
+      return this.repairer.repairEntities(context, entities, (site) => {
+        const own = this.ownWrite(site.context, site.entity);
+        return own && (own.pending.operation === 'delete' ? 'gone' : 'as-is');
+      });
+    });
   }
 
   /** @internal */
   async prepare(): Promise<PreparedWrite[]> {
+    if (this.underWay > 0) {
+      this.open = false;
+      await this.last;
+      throw new UnsupportedOperationError(
+        'The callback of consistent.transaction() ended before something that it began. Await everything inside it. Nothing was written.',
+      );
+    }
     this.open = false;
+    await this.assertWhole();
     for (const [context, rows] of groupByContext(this.writes.map(({ write }) => write))) {
       await context.store.renewDeadlines(this.runner, rows, context.options.deadlineMs);
     }
     const prepared = this.writes.map(({ write }) => write);
     await commitPrepare(this.runner, prepared);
     return prepared;
+  }
+
+  /** A unit whose transaction ended on the way holds writes that MySQL no longer knows: their documents must not be sent. */
+  private async assertWhole(): Promise<void> {
+    try {
+      await this.runner.query('RELEASE SAVEPOINT consistent_unit');
+    } catch (error) {
+      throw new UnsupportedOperationError(
+        'The MySQL transaction of this unit of work ended inside the callback: by DDL, COMMIT or ROLLBACK, or by a deadlock whose ' +
+          'error was caught. Leave those out, and let such errors leave the callback.',
+        {},
+        error,
+      );
+    }
   }
 
   /** @internal */
@@ -155,48 +237,9 @@ export class UnitOfWork {
   private assertOpen(): void {
     if (this.open) return;
     throw new UnsupportedOperationError(
-      'This unit of work has ended. Await everything inside the callback of consistent.transaction().',
+      'This unit of work has ended, or its MySQL transaction was rolled back by an error that was caught. Await everything ' +
+        'inside the callback of consistent.transaction(), and let errors leave it.',
     );
-  }
-}
-
-/** The writes and reads of one entity inside a unit of work. */
-export class UnitRepository<Entity extends ObjectLiteral> {
-  /** @internal */
-  constructor(
-    private readonly unit: UnitOfWork,
-    private readonly context: EntityContext,
-  ) {}
-
-  /** Inserts or updates. The caller's object gets its id, defaults and dates at once. */
-  save(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
-    return this.unit.write(this.context, 'save', entity, options);
-  }
-
-  insert(entity: Entity): Promise<Entity> {
-    return this.unit.write(this.context, 'insert', entity, {});
-  }
-
-  remove(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
-    return this.unit.write(this.context, 'remove', entity, options);
-  }
-
-  softRemove(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
-    return this.unit.write(this.context, 'softRemove', entity, options);
-  }
-
-  recover(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
-    return this.unit.write(this.context, 'recover', entity, options);
-  }
-
-  find(options?: FindManyOptions<Entity>): Promise<Entity[]> {
-    return this.unit.read(this.context, (manager) =>
-      manager.find(this.context.binding.target as never, options as never),
-    );
-  }
-
-  async findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {
-    return (await this.find({ ...options, take: 1 }))[0] ?? null;
   }
 }
 
@@ -211,7 +254,7 @@ export async function runUnitOfWork<T>(
     let result: T;
     let prepared: PreparedWrite[];
     try {
-      await runner.startTransaction(PREPARE_ISOLATION);
+      await unit.begin();
       result = await body(unit);
       prepared = await unit.prepare();
     } catch (error) {

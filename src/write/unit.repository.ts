@@ -1,0 +1,44 @@
+import type { FindManyOptions, FindOneOptions, ObjectLiteral } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { PrepareOptions } from './preparer.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+/** The writes and reads of one entity inside a unit of work. */
+export class UnitRepository<Entity extends ObjectLiteral> {
+  /** @internal */
+  constructor(
+    private readonly unit: UnitOfWork,
+    private readonly context: EntityContext,
+  ) {}
+
+  /** Inserts or updates. The caller's object gets its id, defaults and dates at once. */
+  save(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
+    return this.unit.write(this.context, 'save', entity, options);
+  }
+
+  insert(entity: Entity): Promise<Entity> {
+    return this.unit.write(this.context, 'insert', entity, {});
+  }
+
+  remove(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
+    return this.unit.write(this.context, 'remove', entity, options);
+  }
+
+  softRemove(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
+    return this.unit.write(this.context, 'softRemove', entity, options);
+  }
+
+  recover(entity: Entity, options: PrepareOptions = {}): Promise<Entity> {
+    return this.unit.write(this.context, 'recover', entity, options);
+  }
+
+  find(options?: FindManyOptions<Entity>): Promise<Entity[]> {
+    return this.unit.read(this.context, (manager) =>
+      manager.find(this.context.binding.target as never, options as never),
+    );
+  }
+
+  async findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {
+    return (await this.find({ ...options, take: 1 }))[0] ?? null;
+  }
+}

@@ -72,7 +72,6 @@ class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.registry.close();
     // A client that the application gave us is the application's to close.
     if (!(this.registry.options.elasticsearch instanceof Client)) await this.client.close();
   }

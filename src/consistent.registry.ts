@@ -14,7 +14,6 @@ import type { EntityContext } from './entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
-import { StatementPool } from './mysql/statement.pool.js';
 import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { ReadRepairer } from './settle/read.repairer.js';
@@ -52,7 +51,6 @@ export class ConsistentRegistry implements ConsistentRuntime {
   private readonly contexts: EntityContext[] = [];
   private readonly byRepository = new Map<ConsistentRepositoryClass, Map<string, EntityContext>>();
   private readonly byEntity = new Map<Function, EntityContext[]>();
-  private readonly statementPools = new Map<DataSource, StatementPool>();
   /** The library's own TypeORM subscribers: any other wants TypeORM's events. */
   private readonly ownSubscribers = new Set<object>();
   private readonly parkedStores = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
@@ -209,7 +207,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     // The group makes writes that carry their context, so it is the last part and knows the whole.
     const context = { ...parts } as EntityContext;
     return Object.assign(context, {
-      prepares: new PrepareGroup(context, this.statementPool(binding.dataSource), this.ownSubscribers),
+      prepares: new PrepareGroup(context, this.ownSubscribers),
     });
   }
 
@@ -223,17 +221,6 @@ export class ConsistentRegistry implements ConsistentRuntime {
     }
     await entry.ready;
     return entry.store;
-  }
-
-  private statementPool(dataSource: DataSource): StatementPool {
-    let pool = this.statementPools.get(dataSource);
-    if (!pool) this.statementPools.set(dataSource, (pool = new StatementPool(dataSource)));
-    return pool;
-  }
-
-  /** Closes the connections that the registry itself has opened. */
-  async close(): Promise<void> {
-    await Promise.all([...this.statementPools.values()].map((pool) => pool.close()));
   }
 
   /** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */

@@ -72,10 +72,11 @@ export class GroupStatements {
   }
 
   /** The images of the rows that the INSERT before it has just given their ids. */
-  insertedImages(rows: number): string {
+  insertedImages(rows: number): Statement {
     const id = quote(this.binding.key[0]!.name);
-    const range = `${id} >= LAST_INSERT_ID() AND ${id} < LAST_INSERT_ID() + ${rows}`;
-    return `${this.rows.imageColumns()} WHERE ${range} ORDER BY ${id}`;
+    // With another increment other servers' rows may lie between ours: no rows, and the batch's members go singly.
+    const range = `${id} >= LAST_INSERT_ID() AND ${id} < LAST_INSERT_ID() + ${rows} AND @@auto_increment_increment = 1`;
+    return { sql: `${this.rows.imageColumns()} WHERE ${range} ORDER BY ${id}`, values: [] };
   }
 
   /** Images, locked, in key order: two batches that share rows cannot wait for each other in a circle. */

@@ -4,7 +4,7 @@ export interface BatcherLimits {
   readonly maxItems: number;
   /** Most bytes in one batch, by `bytesOf`; a larger single item goes alone. */
   readonly maxBytes: number;
-  /** Batches under way at the same time. */
+  /** Batches under way at the same time, not counting slow ones. */
   readonly maxInFlight: number;
   /** Items waiting; the next one is refused. */
   readonly maxQueued: number;
@@ -19,6 +19,11 @@ export interface BatcherParts<Item, Result> {
   readonly refuse: (queued: number) => Error;
 }
 
+/** A batch that takes longer than this no longer keeps others from leaving. */
+const SLOW_AFTER_MS = 50;
+/** Slow ones included, at most this many times `maxInFlight`. */
+const SLOW_FACTOR = 8;
+
 interface Waiting<Item, Result> {
   readonly item: Item;
   readonly give: (result: Result) => void;
@@ -31,8 +36,9 @@ interface Waiting<Item, Result> {
  */
 export class GroupBatcher<Item, Result> {
   private waiting: Waiting<Item, Result>[] = [];
-  private inFlight = 0;
+  private readonly begun = new Set<{ readonly at: number }>();
   private scheduled = false;
+  private recheck: NodeJS.Timeout | undefined;
   private ceiling: number;
 
   constructor(
@@ -56,12 +62,31 @@ export class GroupBatcher<Item, Result> {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.inFlight >= this.limits.maxInFlight) return;
+    if (this.scheduled || this.waiting.length === 0) return;
+    if (!this.hasRoom()) {
+      // Its place is free once the oldest batch counts as slow, or ends.
+      this.recheck ??= setTimeout(() => {
+        this.recheck = undefined;
+        this.schedule();
+      }, SLOW_AFTER_MS);
+      return;
+    }
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
-      while (this.waiting.length > 0 && this.inFlight < this.limits.maxInFlight) void this.flush(this.take());
+      while (this.waiting.length > 0 && this.hasRoom()) void this.flush(this.take());
+      this.schedule();
     });
+  }
+
+  private hasRoom(): boolean {
+    const { maxInFlight } = this.limits;
+    if (this.begun.size < maxInFlight) return true;
+    if (this.begun.size >= maxInFlight * SLOW_FACTOR) return false;
+    const slowSince = performance.now() - SLOW_AFTER_MS;
+    let quick = 0;
+    for (const { at } of this.begun) if (at > slowSince) quick++;
+    return quick < maxInFlight;
   }
 
   private take(): Waiting<Item, Result>[] {
@@ -90,7 +115,8 @@ export class GroupBatcher<Item, Result> {
   }
 
   private async flush(batch: Waiting<Item, Result>[]): Promise<void> {
-    this.inFlight++;
+    const mark = { at: performance.now() };
+    this.begun.add(mark);
     try {
       const results = await this.parts.run(batch.map(({ item }) => item));
       if (this.ceiling < this.limits.maxItems) this.ceiling++;
@@ -98,7 +124,7 @@ export class GroupBatcher<Item, Result> {
     } catch (error) {
       for (const { fail } of batch) fail(error);
     } finally {
-      this.inFlight--;
+      this.begun.delete(mark);
       this.schedule();
     }
   }

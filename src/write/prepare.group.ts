@@ -1,4 +1,4 @@
-import type { ObjectLiteral } from 'typeorm';
+import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { BoundColumn } from '../entity/entity.binding.js';
 import type { EntityContext } from '../entity/entity.context.js';
@@ -8,18 +8,19 @@ import { OutcomeUnknownError, OverloadedError } from '../errors.js';
 import { isSpatial } from '../mysql/driver.codec.js';
 import { GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
 import { versionOf } from '../mysql/row.store.js';
-import { BatchFailed, type StatementPool } from '../mysql/statement.pool.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
 import { changedValues, insertValues, NOT_PLAIN } from './column.values.js';
 import { GroupBatcher } from './group.batcher.js';
+import { commitPrepare } from './prepare.transaction.js';
 import type { PreparedWrite } from './prepared.write.js';
 import type { PrepareOptions } from './preparer.js';
+import { outcomeUnknown } from './write.errors.js';
 import type { WriteKind } from './writer.js';
 
 /** The write must be prepared in a transaction of its own: its row is busy, or needs what only TypeORM does. */
 export const SINGLY = Symbol('singly');
 
-type Answer = PreparedWrite | typeof SINGLY;
+type Answer = PreparedWrite | typeof SINGLY | OutcomeUnknownError;
 type RawRow = Record<string, unknown>;
 
 interface Insert {
@@ -40,8 +41,8 @@ const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, maxQue
 const MICROS_PER_MS = 1_000;
 
 /**
- * Prepares of concurrent writers share a transaction: inserts one statement, updates and removes two round trips, each
- * one COMMIT and so one sync of MySQL's logs. What the shared path cannot do exactly as TypeORM would (listeners,
+ * Prepares of concurrent writers share a transaction: inserts one statement, updates and removes one for each set of
+ * columns, with one COMMIT and so one sync of MySQL's logs. What the shared path cannot do exactly as TypeORM would (listeners,
  * subscribers, `when`, spatial columns, SQL expressions as values) goes singly; so does every member of a batch that MySQL refused, so
  * that one row's error is never another's.
  */
@@ -54,7 +55,6 @@ export class PrepareGroup {
 
   constructor(
     private readonly context: EntityContext,
-    private readonly pool: StatementPool,
     private readonly ownSubscribers: ReadonlySet<object>,
   ) {
     this.statements = new GroupStatements(context.binding, context.store.statements);
@@ -68,7 +68,7 @@ export class PrepareGroup {
     this.plainEntity = isPlainEntity(context);
   }
 
-  /** The prepared write, or `SINGLY`. Throws `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */
+  /** The prepared write, or `SINGLY`. `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */
   prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
     if (!this.plainEntity || this.isWatched() || kind === 'softRemove' || kind === 'recover')
       return Promise.resolve(SINGLY);
@@ -101,59 +101,47 @@ export class PrepareGroup {
     return this.keyed.add({ entity, values, key: keyOfEntity(binding, entity)! });
   }
 
-  private async insert(items: readonly Insert[]): Promise<Answer[]> {
+  private insert(items: readonly Insert[]): Promise<Answer[]> {
     const { binding, options } = this.context;
     const columns = binding.columns.filter(({ name }) => items.some(({ values }) => values.has(name)));
-    const insert = this.statements.insert(
-      columns,
-      items.map(({ values }) => values),
-      options.deadlineMs * MICROS_PER_MS,
-    );
-    const images = items[0]!.key
-      ? this.text(this.statements.images(items.map(({ key }) => key!)))
-      : this.statements.insertedImages(items.length);
-    const results = await this.session(items, (step) =>
-      step(`START TRANSACTION;${this.text(insert)};${images};COMMIT`),
-    );
-    if (!results) return items.map(() => SINGLY);
-    const rows = results[2] as RawRow[];
+    const rows = items.map(({ values }) => values);
     const pending: PendingWrite = { operation: 'insert', next: 'present', before: 'absent', decider: binding.decider };
-    const byKey = new Map(rows.map((row) => [this.keyOf(row).id, row]));
-    return Promise.all(
-      items.map(({ key }, at) => this.prepared((key ? byKey.get(key.id) : rows[at]) ?? null, pending)),
-    );
+    return this.inTransaction(items.length, async (runner) => {
+      await query(runner, this.statements.insert(columns, rows, options.deadlineMs * MICROS_PER_MS));
+      const given = items[0]!.key !== undefined;
+      const images = given
+        ? await query(runner, this.statements.images(items.map(({ key }) => key!)))
+        : await query(runner, this.statements.insertedImages(items.length));
+      const byKey = given ? this.byKey(images) : undefined;
+      return Promise.all(items.map(({ key }, at) => this.prepared(byKey ? byKey.get(key!.id) : images[at], pending)));
+    });
   }
 
-  private async change(items: readonly Change[]): Promise<Answer[]> {
-    const answers = items.map((): Answer => SINGLY);
-    const plans: (PlannedUpdate & { at: number })[] = [];
-    const results = await this.session(items, async (step) => {
-      const lock = this.text(this.statements.lock(items.map(({ key }) => key)));
-      const locked = (await step(`START TRANSACTION;${lock}`))[1] as RawRow[];
-      const byKey = new Map(locked.map((row) => [this.keyOf(row).id, row]));
+  private change(items: readonly Change[]): Promise<Answer[]> {
+    return this.inTransaction(items.length, async (runner) => {
+      const answers = items.map((): PreparedWrite | typeof SINGLY => SINGLY);
+      const locked = this.byKey(await query(runner, this.statements.lock(items.map(({ key }) => key))));
+      const plans: (PlannedUpdate & { at: number })[] = [];
       items.forEach((item, at) => {
-        const row = byKey.get(item.key.id);
-        const plan = row && row.state === 'commit' ? this.plan(item, row) : null;
+        const row = locked.get(item.key.id);
+        const plan = row && row['state'] === 'commit' ? this.plan(item, row) : null;
         if (plan) plans.push({ at, ...plan });
       });
-      if (plans.length === 0) return step('ROLLBACK');
-      const images = this.text(this.statements.images(plans.map(({ key }) => key)));
-      return step([...this.updates(plans), images, 'COMMIT'].join(';'));
+      if (plans.length === 0) return answers;
+      for (const update of this.updates(plans)) await query(runner, update);
+      const images = this.byKey(await query(runner, this.statements.images(plans.map(({ key }) => key))));
+      await Promise.all(
+        plans.map(async ({ at, key, pending }) => {
+          answers[at] = await this.prepared(images.get(key.id), pending);
+        }),
+      );
+      return answers;
     });
-    if (!results || plans.length === 0) return answers;
-    const images = results.at(-2) as RawRow[];
-    const byKey = new Map(images.map((row) => [this.keyOf(row).id, row]));
-    await Promise.all(
-      plans.map(async ({ at, key, pending }) => {
-        answers[at] = await this.prepared(byKey.get(key.id) ?? null, pending);
-      }),
-    );
-    return answers;
   }
 
   private plan({ kind, entity, key, expectedVersion }: Change, row: RawRow): PlannedUpdate | null {
     const { binding, store } = this.context;
-    const version = versionOf(row.version);
+    const version = versionOf(row['version']);
     if (expectedVersion !== undefined && expectedVersion !== version) return null;
     const image = store.imageOf(row, 'c');
     const changes = kind === 'remove' ? [] : changedValues(binding, entity, image);
@@ -171,7 +159,7 @@ export class PrepareGroup {
   }
 
   /** One statement for all rows of one shape. */
-  private updates(plans: readonly PlannedUpdate[]): string[] {
+  private updates(plans: readonly PlannedUpdate[]): Statement[] {
     const shapes = new Map<string, PlannedUpdate[]>();
     for (const plan of plans) {
       const shape = this.statements.shapeOf(plan);
@@ -180,57 +168,63 @@ export class PrepareGroup {
       else shapes.set(shape, [plan]);
     }
     const deadlineMicros = this.context.options.deadlineMs * MICROS_PER_MS;
-    return [...shapes.values()].map((alike) => this.text(this.statements.update(alike, deadlineMicros)));
+    return [...shapes.values()].map((alike) => this.statements.update(alike, deadlineMicros));
   }
 
-  /** Runs a batch. Null when MySQL refused it, and every member is to be tried by itself. */
-  private async session(
-    items: readonly { entity: ObjectLiteral }[],
-    body: (step: (sql: string) => Promise<unknown[]>) => Promise<unknown[]>,
-  ): Promise<unknown[] | null> {
+  /**
+   * Runs a batch. Where MySQL refuses any of it, nothing of it happened and every member is to be tried by itself; where
+   * the COMMIT's outcome is unknown, it is unknown for each.
+   */
+  private async inTransaction(
+    size: number,
+    body: (runner: QueryRunner) => Promise<(PreparedWrite | typeof SINGLY)[]>,
+  ): Promise<Answer[]> {
+    const runner = this.context.binding.dataSource.createQueryRunner('master');
+    let answers: (PreparedWrite | typeof SINGLY)[] = [];
     try {
-      return await this.pool.session(body);
+      await runner.startTransaction();
+      answers = await body(runner);
+      const prepared = answers.filter((answer): answer is PreparedWrite => answer !== SINGLY);
+      if (prepared.length > 0) await commitPrepare(runner, prepared);
+      else await runner.rollbackTransaction();
+      return answers;
     } catch (error) {
-      if (!(error instanceof BatchFailed) || !error.lost) return null;
-      const { name } = this.context.binding;
-      throw new OutcomeUnknownError(
-        `The connection to MySQL broke while ${items.length} writes of ${name} were prepared together; they may or may not be ` +
-          'in prepare. If they are, the next read or the sweeper settles them as not happened. Read before you write again.',
-        { entity: name },
-        error,
-      );
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      if (!(error instanceof OutcomeUnknownError)) return Array.from({ length: size }, () => SINGLY);
+      const reason = 'the connection to MySQL broke while the prepare was committed';
+      return answers.map((answer) => (answer === SINGLY ? SINGLY : outcomeUnknown(answer, reason, error.cause)));
+    } finally {
+      await runner.release();
     }
   }
 
-  private async prepared(row: RawRow | null, pending: PendingWrite): Promise<PreparedWrite> {
+  /** Throws where the row cannot become a document: then the batch comes to nothing and its members go singly. */
+  private async prepared(row: RawRow | undefined, pending: PendingWrite): Promise<PreparedWrite> {
     const { context } = this;
     const { binding, store } = context;
-    if (!row)
-      throw new OutcomeUnknownError(`${binding.name}: a prepared row could not be read back.`, {
-        entity: binding.name,
-      });
+    if (!row) throw new Error('a prepared row could not be read back');
     const image: RowImage = store.imageOf(row, 'c');
-    const key = keyOfImage(binding, image);
-    const version = versionOf(row.version);
     const entity = await binding.hydrate(image);
-    try {
-      const documentId = documentIdOf(binding, image);
-      const body = pending.next === 'present' ? documentTextOf(binding, image, entity) : null;
-      const deadline = row.deadline as string | null;
-      return { context, key, documentId, version, deadline, pending, body, image, entity, complete: false };
-    } catch (error) {
-      // Nothing was sent and nobody else has anything to put at this version: the row can go back at once.
-      await store.restore({ key, version, operation: pending.operation }).catch(() => false);
-      throw error;
-    }
+    return {
+      context,
+      key: keyOfImage(binding, image),
+      documentId: documentIdOf(binding, image),
+      version: versionOf(row['version']),
+      deadline: row['deadline'] as string | null,
+      pending,
+      body: pending.next === 'present' ? documentTextOf(binding, image, entity) : null,
+      image,
+      entity,
+      complete: false,
+    };
+  }
+
+  private byKey(rows: readonly RawRow[]): Map<string, RawRow> {
+    return new Map(rows.map((row) => [this.keyOf(row).id, row]));
   }
 
   private keyOf(row: RawRow): RowKey {
     return keyOfImage(this.context.binding, this.context.store.imageOf(row, 'c'));
-  }
-
-  private text({ sql, values }: Statement): string {
-    return this.pool.format(sql, values);
   }
 
   /** Subscribers of the application's own want TypeORM's events. */
@@ -255,4 +249,8 @@ function isPlainEntity({ binding }: EntityContext): boolean {
     return column.metadata !== undefined && (isSpatial(shape) || shape.dataType === 'vector');
   };
   return !options.when && listeners.every((each) => each.length === 0) && !columns.some(special);
+}
+
+async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {
+  return (await runner.query(sql, [...values])) as RawRow[];
 }

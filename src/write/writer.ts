@@ -58,6 +58,7 @@ export class Writer {
   ): Promise<Entity> {
     return this.track(async () => {
       const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
+      if (shared instanceof Error) throw shared;
       const prepared = shared === SINGLY ? await this.prepareSingly(context, kind, given, options) : shared;
       const completion = await this.completer.completeOne(prepared as PreparedWrite<Entity>);
       return settleCaller(prepared as PreparedWrite<Entity>, completion, given);

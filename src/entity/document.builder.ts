@@ -81,6 +81,8 @@ function callToDocument<T extends object>(binding: EntityBinding, make: () => T)
       error,
     );
   }
+  // Nobody awaits it: without a handler its rejection would end the process.
+  if (made instanceof Promise) made.catch(() => undefined);
   if (typeof made !== 'object' || made === null || Array.isArray(made) || made instanceof Promise) {
     throw new InvalidDocumentError(
       `${binding.name}: toDocument must return a plain object, synchronously. To leave rows out of the index use \`when\`.`,

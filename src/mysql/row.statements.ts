@@ -150,10 +150,13 @@ export class RowStatements {
     );
   }
 
-  /** Lifts a pending row above a version from outside the protocol. Parameters: their version, key …, version. */
+  /**
+   * Lifts a pending row above a version from outside the protocol. Where that is a tombstone its version cannot be seen,
+   * but the clock has most likely passed it. Parameters: their version, key …, version.
+   */
   lift(): string {
     return (
-      `UPDATE ${this.table} SET ${this.version} = GREATEST(? + 1, ${this.version} + 1)${this.keepOnUpdate}` +
+      `UPDATE ${this.table} SET ${this.version} = GREATEST(? + 1, ${this.version} + 1, CAST(${NOW_MICROS} AS UNSIGNED))${this.keepOnUpdate}` +
       ` WHERE ${this.inPrepare(1)}`
     );
   }

@@ -13,8 +13,11 @@ import { imageAfter, imageBefore, type ResolveOptions, type ResolveResult, Unset
 import { SettleActions } from './settle.actions.js';
 import { type Case, fresh, isPrepared, newCase, type Prepared, Round } from './settle.case.js';
 
-/** Rounds of read → look → act before a row counts as unsettled. Each but the last two is a concurrent change. */
-const MAX_ROUNDS = 8;
+/**
+ * Rounds of read → look → act before a row counts as unsettled. Nine end a race that a foreign tombstone won: seven until
+ * it is taken for one, two at the lifted version. The others are for concurrent changes.
+ */
+const MAX_ROUNDS = 12;
 /** How often the same version may look superseded, or lose its slot to nothing we can see, before it is lifted. */
 const LIFT_AFTER = 2;
 

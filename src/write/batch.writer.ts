@@ -3,8 +3,9 @@ import type { EntityContext } from '../entity/entity.context.js';
 import { InvalidOptionsError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
-import { prepareInTransaction } from './prepare.transaction.js';
+import { CONNECTION_BROKE, prepareInTransaction } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
+import { outcomeUnknown } from './write.errors.js';
 import { applyToCaller, prepareOne, type WriteKind, type WriteOutcome, type Writer } from './writer.js';
 
 export interface BatchOptions {
@@ -102,7 +103,8 @@ export class BatchWriter {
     } catch (error) {
       // A COMMIT of unknown outcome concerns every row of the chunk; anything else leaves them to be written singly.
       if (classifyMysqlError((error as Error).cause) === 'lost' && prepared.size > 0 && isUnknown(error)) {
-        for (const at of prepared.keys()) refused.set(at, error as Error);
+        const { cause } = error as Error;
+        for (const [at, write] of prepared) refused.set(at, outcomeUnknown(write, CONNECTION_BROKE, cause));
       }
       return false;
     }

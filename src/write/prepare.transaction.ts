@@ -12,6 +12,8 @@ import { outcomeUnknown } from './write.errors.js';
  * its guarantees, every step names the version it read.
  */
 export const PREPARE_ISOLATION = 'READ COMMITTED';
+/** Why nobody knows whether a prepare was committed. */
+export const CONNECTION_BROKE = 'the connection to MySQL broke while the prepare was committed';
 const MAX_DEADLOCK_RETRIES = 5;
 const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 50;
@@ -80,7 +82,7 @@ export async function commitPrepare(runner: QueryRunner, prepared: readonly Prep
     }
     const first = prepared[0];
     if (!first || isServerAnswer(error) || !isDriverError(error)) throw error;
-    throw outcomeUnknown(first, 'the connection to MySQL broke while the prepare was committed', error);
+    throw outcomeUnknown(first, CONNECTION_BROKE, error);
   }
 }
 

@@ -147,8 +147,9 @@ export class Preparer<Entity extends ObjectLiteral = any> {
     if (version !== null) return;
     const row = await store.probe(runner, key);
     if (!row) throw this.notFound(key);
-    if (row.state === 'prepare') throw new RowInPrepare(this.context, key);
-    if (options.expectedVersion !== undefined && row.version !== options.expectedVersion) {
+    const stale = options.expectedVersion !== undefined && row.version !== options.expectedVersion;
+    // Under decider 'mysql' a pending write is decided: its version counts already, and waiting changes nothing.
+    if (stale && (row.state === 'commit' || this.context.binding.decider === 'mysql')) {
       throw new StaleVersionError(
         `${this.context.binding.name} ${key.id} is at version ${row.version}, not ${options.expectedVersion}: ` +
           'somebody wrote it since you read it. Read it again and decide anew.',
@@ -160,7 +161,7 @@ export class Preparer<Entity extends ObjectLiteral = any> {
         },
       );
     }
-    // Committed by another writer between our UPDATE and the look: simply try again.
+    // In prepare; or committed by another writer between our UPDATE and the look: simply try again.
     throw new RowInPrepare(this.context, key);
   }
 

@@ -84,6 +84,7 @@ export class Faulty {
   otherService!: ConsistentService;
   otherApplication!: INestApplication;
   private readonly applications: INestApplication[] = [];
+  private entity: Partial<ConsistentEntityOptions<Product>> = {};
 
   static async start(name: string, options: FaultyOptions = {}): Promise<Faulty> {
     const faulty = new Faulty();
@@ -95,15 +96,19 @@ export class Faulty {
     await this.elasticsearch.start();
     await this.mysql.start();
     this.stores = await Stores.create(name);
-    const other = await this.instance(options.entity ?? {}, { module: options.otherModule, synchronize: true });
+    this.entity = options.entity ?? {};
+    const other = await this.instance({}, { module: options.otherModule, synchronize: true });
     this.otherApplication = other.application;
     this.others = other.products;
     this.otherService = other.service;
-    const first = await this.instance(options.entity ?? {}, {
-      module: { writeTimeoutMs: 300, retry: { attempts: 2, backoffMs: 5 }, ...options.module },
-      elasticsearchNode: this.elasticsearch.url,
-      ...(options.mysqlProxy ? { mysql: { host: '127.0.0.1', port: this.mysql.port } } : {}),
-    });
+    const first = await this.instance(
+      {},
+      {
+        module: { retry: { attempts: 2, backoffMs: 5 }, ...options.module },
+        elasticsearchNode: this.elasticsearch.url,
+        ...(options.mysqlProxy ? { mysql: { host: '127.0.0.1', port: this.mysql.port } } : {}),
+      },
+    );
     this.application = first.application;
     this.products = first.products;
     this.service = first.service;
@@ -121,7 +126,7 @@ export class Faulty {
     } = {},
   ): Promise<{ application: INestApplication; products: ProductRepository; service: ConsistentService }> {
     const { module, synchronize = false, dataSource, ...rest } = options;
-    const repository = productRepository(this.stores.index('products'), entity);
+    const repository = productRepository(this.stores.index('products'), { ...this.entity, ...entity });
     const imports = this.stores.modules({
       entities: [Product],
       repositories: [repository],
@@ -251,7 +256,8 @@ function planned(
 }
 
 export function freshId(): string {
-  return String(1_000_000 + ++serial);
+  // Far apart: AUTO_INCREMENT goes on behind the last one.
+  return String(1_000_000 + 1_000 * ++serial);
 }
 
 /** A row without the protocol's columns. */

@@ -8,6 +8,9 @@ import { build, EXAMPLE, install } from './demo.preparation.mjs';
 
 const SIGNALS = /** @type {const} */ ({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 });
 
+/** Errors whose message says it all. */
+const UNDERSTOOD = new Set(['ServersError', 'DemoFailure']);
+
 /** @param {string} text */
 const say = (text) => void stdout.write(`  ${text}\n`);
 
@@ -20,13 +23,16 @@ async function cleanUp() {
   }
 }
 
-/** @type {Promise<number>} the exit status of the first signal */
+let stopping = false;
+
+/** The exit status of the first signal. @type {Promise<number>} */
 const interrupted = new Promise((resolve) => {
   for (const [signal, exitCode] of Object.entries(SIGNALS)) {
     let times = 0;
     process.on(signal, () => {
       // The second time somebody is impatient; the exit hook of the servers tool still ends what it started.
       if (++times > 1) process.exit(exitCode);
+      stopping = true;
       resolve(exitCode);
     });
   }
@@ -71,7 +77,9 @@ if (typeof args === 'string' || args.help) {
   process.exit(typeof args === 'string' ? 2 : 0);
 }
 const ended = run(args).catch((error) => {
-  say(error instanceof Error && error.name === 'ServersError' ? error.message : String(error?.stack ?? error));
+  // What a Ctrl-C breaks off fails in all kinds of ways.
+  if (stopping) return interrupted;
+  say(UNDERSTOOD.has(error?.name) ? error.message : String(error?.stack ?? error));
   return 70;
 });
 const exitCode = await Promise.race([ended, interrupted]);

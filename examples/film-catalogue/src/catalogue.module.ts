@@ -30,6 +30,8 @@ export class CatalogueModule {
           elasticsearch: { node: config.elasticsearchUrl },
           writeTimeoutMs: config.writeTimeoutMs,
           deadlineMs: config.deadlineMs,
+          // Whoever waits for an undecided film waits until it can be settled.
+          busyTimeoutMs: config.deadlineMs + config.writeTimeoutMs,
         }),
         FilmsModule,
       ],

@@ -8,7 +8,7 @@ describe('a write that timed out and landed', () => {
   let faulty: Faulty;
 
   beforeAll(async () => {
-    faulty = await Faulty.start('landed');
+    faulty = await Faulty.start('landed', { module: { writeTimeoutMs: 300 } });
   });
   afterEach(() => faulty.heal());
   afterAll(() => faulty.close());

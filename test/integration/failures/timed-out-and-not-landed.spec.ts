@@ -8,7 +8,7 @@ describe('a write that timed out and did not land', () => {
   let faulty: Faulty;
 
   beforeAll(async () => {
-    faulty = await Faulty.start('not-landed');
+    faulty = await Faulty.start('not-landed', { module: { writeTimeoutMs: 300 } });
   });
   afterEach(() => faulty.heal());
   afterAll(() => faulty.close());

@@ -4,9 +4,8 @@ import { CatalogueModule } from '../catalogue.module.js';
 import { readConfig } from '../catalogue.config.js';
 import { FilmRepository } from '../films/film.repository.js';
 import { ProgressBar } from './progress.bar.js';
+import { saveAll } from './film.saver.js';
 import { cleanFilms, readVegaFilms } from './vega.films.js';
-
-const CHUNK_SIZE = 200;
 
 /** Imports the first `limit` films of the data set. Returns how many failed. */
 async function importFilms(limit: number): Promise<number> {
@@ -17,16 +16,14 @@ async function importFilms(limit: number): Promise<number> {
   try {
     const bar = new ProgressBar('films', films.length);
     const begunAt = performance.now();
-    const outcomes = await application.get(FilmRepository, { strict: false }).saveMany(films, {
-      chunkSize: CHUNK_SIZE,
-      onProgress: ({ done }) => bar.show(done),
-    });
+    const repository = application.get(FilmRepository, { strict: false });
+    const { failed, repeated } = await saveAll(repository, films, (done) => bar.show(done));
     bar.end();
     const seconds = (performance.now() - begunAt) / 1_000;
-    const failed = outcomes.filter((outcome) => outcome.status === 'failed');
-    const saved = outcomes.length - failed.length;
+    const saved = films.length - failed.length;
     console.log(`  ${saved} films saved in ${seconds.toFixed(1)} s, ${Math.round(saved / seconds)} a second`);
-    for (const { entity, error } of failed.slice(0, 5)) console.log(`  failed: ${entity.title}: ${error.message}`);
+    if (repeated > 0) console.log(`  ${repeated} of them at a second or third try`);
+    for (const { film, error } of failed.slice(0, 5)) console.log(`  failed: ${film.title}: ${error.message}`);
     tell('changed', cleaning.changes);
     tell('missing', Object.fromEntries(cleaning.missing.map(({ property, films: count }) => [property, count])));
     return failed.length;

@@ -1,0 +1,254 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { createConnection } from 'mysql2/promise';
+import type { ChaosOptions } from './chaos.options.js';
+import { WorkerProxies } from './fault.injector.js';
+import { type Episode, scheduleFaults } from './fault.schedule.js';
+import { readStores, waitUntilSettled } from './final.comparison.js';
+import { nowNs } from './history.js';
+import { judge, type Judgement } from './history.judge.js';
+import { itemModules } from './item.entity.js';
+import { StoreServers } from './store.servers.js';
+import { WorkerHandle } from './worker.handle.js';
+
+/** The figures that a run is judged by. */
+export interface ChaosReport {
+  writes: number;
+  acknowledged: number;
+  /** Of unknown fate to their caller: timed out, killed. */
+  unknown: number;
+  lost: number;
+  divergent: number;
+  stuck: number;
+  parkedWithoutCause: number;
+  keysChecked: number;
+  nonLinearizable: number;
+  kills: number;
+}
+
+export interface ChaosOutcome {
+  readonly report: ChaosReport;
+  readonly clean: boolean;
+  readonly judgement: Judgement;
+  readonly parked: readonly string[];
+  readonly folder: string;
+  readonly seconds: number;
+  readonly notes: readonly string[];
+}
+
+export interface ChaosProgress {
+  say(line: string): void;
+  progress(text: string): void;
+}
+
+const DATABASE = 'chaos';
+const TICK_MS = 20;
+const STOP_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 60_000;
+/** No progress for so long means that the harness or the library hangs. */
+const STALL_TIMEOUT_MS = 120_000;
+const WRITES_PER_COLD_KEY = 10;
+const MAX_COLD_KEYS = 20_000;
+const HOT_KEYS = 6;
+const READER_LANES = 4;
+
+/** One run: servers, proxies, processes, faults; then quiet, and the verdict. */
+export class ChaosRun {
+  private readonly folder: string;
+  private readonly notes: string[] = [];
+  private servers!: StoreServers;
+  private proxies: WorkerProxies[] = [];
+  private workers: WorkerHandle[] = [];
+  private readonly under = new Set<Promise<unknown>>();
+  private workerKills = 0;
+
+  constructor(
+    private readonly options: ChaosOptions,
+    private readonly ui: ChaosProgress,
+  ) {
+    this.folder = mkdtempSync(join(tmpdir(), `nest-consistent-chaos-${options.seed}-`));
+  }
+
+  async run(): Promise<ChaosOutcome> {
+    this.servers = await StoreServers.start((line) => this.ui.say(line));
+    const begun = performance.now();
+    try {
+      await this.prepareStores();
+      await this.startWorkers();
+      await this.playSchedule();
+      await this.quieten();
+      return await this.conclude(begun);
+    } finally {
+      await Promise.all(this.workers.map((worker) => worker.stop(0)));
+      await Promise.all(this.proxies.map((proxy) => proxy.stop()));
+      await this.servers.remove();
+    }
+  }
+
+  private get mysqlUrl(): string {
+    return `${this.servers.mysql.url}/${DATABASE}`;
+  }
+
+  /** Makes database, table and index, as a deployment would before the first instance starts. */
+  private async prepareStores(): Promise<void> {
+    const connection = await createConnection(this.servers.mysql.url);
+    await connection.query(`CREATE DATABASE ${DATABASE} CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_as_cs`);
+    await connection.end();
+    await (await this.application(true)).close();
+  }
+
+  /** An instance that no fault meets. */
+  private application(first: boolean): Promise<INestApplicationContext> {
+    const imports = itemModules({
+      mysqlUrl: this.mysqlUrl,
+      elasticsearchUrl: this.servers.elasticsearch.url,
+      synchronize: first,
+      // After the faults there is time: what is settled now must not fail because the machine is busy.
+      consistent: {
+        ...(first ? { sweeper: false } : {}),
+        writeTimeoutMs: 5_000,
+        deadlineMs: 6_000,
+        sweeper: first ? false : { intervalMs: 200, leaseMs: 10_000 },
+      },
+    });
+    class QuietModule {}
+    Module({ imports })(QuietModule);
+    return NestFactory.createApplicationContext(QuietModule, { logger: ['error'], abortOnError: false });
+  }
+
+  private async startWorkers(): Promise<void> {
+    const { writers, readers, writes, seed, lanes } = this.options;
+    const coldKeys = Math.min(MAX_COLD_KEYS, Math.max(20, Math.ceil(writes / WRITES_PER_COLD_KEY)));
+    for (let at = 0; at < writers + readers; at++) {
+      const proxies = new WorkerProxies(this.servers.elasticsearch.url, this.mysqlUrl);
+      await proxies.start();
+      this.proxies.push(proxies);
+      const onlyReads = at >= writers;
+      const worker = new WorkerHandle(
+        {
+          seed,
+          name: onlyReads ? `reader-${at - writers + 1}` : `writer-${at + 1}`,
+          hotKeys: HOT_KEYS,
+          coldKeys,
+          onlyReads,
+          mysqlUrl: proxies.mysql.url,
+          elasticsearchUrl: proxies.elasticsearch.url,
+          lanes: onlyReads ? READER_LANES : lanes,
+          writes: onlyReads ? 0 : Math.ceil(writes / writers),
+          // One instance without a sweeper, as a deployment may have it.
+          sweeper: at !== 0,
+        },
+        this.folder,
+      );
+      this.workers.push(worker);
+      worker.start();
+    }
+  }
+
+  private async playSchedule(): Promise<void> {
+    const { options } = this;
+    const episodes = scheduleFaults(options);
+    const writers = this.workers.slice(0, options.writers);
+    let lastWrites = -1;
+    let lastChangeAt = performance.now();
+    while (!writers.every(({ finished }) => finished)) {
+      const writes = writers.reduce((sum, worker) => sum + worker.writes, 0);
+      while (episodes[0] && episodes[0].atWrite <= writes) this.play(episodes.shift()!);
+      if (writes !== lastWrites) {
+        lastWrites = writes;
+        lastChangeAt = performance.now();
+      } else if (performance.now() - lastChangeAt > STALL_TIMEOUT_MS) {
+        this.notes.push(`no write was begun for ${STALL_TIMEOUT_MS} ms, at ${writes} of ${options.writes}`);
+        break;
+      }
+      this.ui.progress(`${writes} of ${options.writes} writes, ${this.kills} kills, ${episodes.length} faults to come`);
+      await sleep(TICK_MS);
+    }
+  }
+
+  private get kills(): number {
+    return this.workerKills + this.servers.kills;
+  }
+
+  private play(episode: Episode): void {
+    const running = this.carryOut(episode).catch((error: unknown) => {
+      this.notes.push(`${episode.kind} failed: ${(error as Error).message}`);
+    });
+    this.under.add(running);
+    void running.finally(() => this.under.delete(running));
+  }
+
+  private async carryOut(episode: Episode): Promise<void> {
+    switch (episode.kind) {
+      case 'kill writer':
+        if (this.workers[episode.worker]!.kill()) this.workerKills++;
+        return;
+      case 'kill store':
+        await this.servers.killAndRestart(episode.store, episode.downMs);
+        return;
+      case 'clock jump':
+        this.workers[episode.worker]!.clock(episode.offsetMs);
+        return;
+      default:
+        await this.proxies[episode.worker]!.play(episode);
+    }
+  }
+
+  /** The faults end, the processes finish what they have begun, the sweepers settle the rest. */
+  private async quieten(): Promise<void> {
+    this.ui.say('faults over; waiting until everything is settled');
+    await Promise.all(this.under);
+    for (const proxies of this.proxies) await proxies.heal();
+    await Promise.all(this.workers.map((worker) => worker.stop(STOP_TIMEOUT_MS)));
+    const deaths = this.workers.reduce((sum, worker) => sum + worker.unexpectedDeaths, 0);
+    if (deaths > 0) this.notes.push(`${deaths} processes ended by themselves and were started again; see their logs`);
+  }
+
+  private async conclude(begun: number): Promise<ChaosOutcome> {
+    const { url } = this.servers.elasticsearch;
+    const sweeping = await this.application(false);
+    const stuck = await waitUntilSettled(this.mysqlUrl, SETTLE_TIMEOUT_MS).finally(() => sweeping.close());
+    const final = await readStores(this.mysqlUrl, url);
+    const finalAt = nowNs();
+    const files = this.workers.flatMap(({ histories }) => histories);
+    const judgement = await judge({
+      files,
+      final,
+      finalAt,
+      progress: (keys) => this.ui.progress(`checking histories: ${keys} keys`),
+    });
+    const report: ChaosReport = {
+      writes: judgement.writes,
+      acknowledged: judgement.acknowledged,
+      unknown: judgement.unknown,
+      lost: judgement.lost,
+      divergent: judgement.differences.length,
+      stuck,
+      parkedWithoutCause: final.parked.length,
+      keysChecked: judgement.keysChecked,
+      nonLinearizable: judgement.nonLinearizable,
+      kills: this.kills,
+    };
+    const clean =
+      report.lost + report.divergent + report.stuck + report.parkedWithoutCause + report.nonLinearizable === 0;
+    const outcome: ChaosOutcome = {
+      report,
+      clean,
+      judgement,
+      parked: final.parked,
+      folder: this.folder,
+      seconds: Math.round((performance.now() - begun) / 1_000),
+      notes: this.notes,
+    };
+    const schedule = scheduleFaults(this.options);
+    writeFileSync(
+      join(this.folder, 'outcome.json'),
+      JSON.stringify({ options: this.options, ...outcome, schedule }, null, 1),
+    );
+    return outcome;
+  }
+}

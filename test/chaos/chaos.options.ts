@@ -1,0 +1,67 @@
+import { parseArgs } from 'node:util';
+
+export interface ChaosOptions {
+  readonly writes: number;
+  readonly seed: number;
+  readonly json?: string;
+  readonly writers: number;
+  readonly readers: number;
+  readonly lanes: number;
+  readonly kills: boolean;
+  readonly faults: boolean;
+  /** Keep the histories of a good run too. */
+  readonly keep: boolean;
+}
+
+export const USAGE = `npm run chaos -- [options]
+
+  --writes N     writes to begin, default 20000
+  --seed N       schedule of faults and operations, default 1
+  --json FILE    writes the result there
+  --writers N    writer processes, default 3
+  --readers N    reader processes, default 2
+  --lanes N      operations under way in each writer, default 8
+  --no-kills     nothing is killed
+  --no-faults    the network is well
+  --keep         keeps histories and logs of a good run too`;
+
+export class UsageError extends Error {}
+
+/** @throws UsageError */
+export function parseChaosOptions(args: readonly string[]): ChaosOptions {
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    ({ values } = parseArgs({
+      args: [...args],
+      options: {
+        writes: { type: 'string', default: '20000' },
+        seed: { type: 'string', default: '1' },
+        json: { type: 'string' },
+        writers: { type: 'string', default: '3' },
+        readers: { type: 'string', default: '2' },
+        lanes: { type: 'string', default: '8' },
+        'no-kills': { type: 'boolean', default: false },
+        'no-faults': { type: 'boolean', default: false },
+        keep: { type: 'boolean', default: false },
+      },
+    }));
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  const number = (name: string, least: number, most: number): number => {
+    const value = Number(values[name]);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new UsageError(`--${name} must be a whole number, ${least} … ${most}, not ${String(values[name])}`);
+  };
+  return {
+    writes: number('writes', 1, 1e9),
+    seed: number('seed', 0, 2 ** 31),
+    ...(values.json === undefined ? {} : { json: String(values.json) }),
+    writers: number('writers', 1, 64),
+    readers: number('readers', 0, 64),
+    lanes: number('lanes', 1, 256),
+    kills: values['no-kills'] !== true,
+    faults: values['no-faults'] !== true,
+    keep: values.keep === true,
+  };
+}

@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Store } from './fault.schedule.js';
+
+/** What is used of tools/servers. Written down here, because the tool is plain JavaScript that the harness does not compile. */
+interface Server {
+  readonly url: string;
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  start(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+interface ServersTool {
+  startMysql: (options: { durable: boolean; reporter: object }) => Promise<Server>;
+  startElasticsearch: (options: { reporter: object }) => Promise<Server>;
+}
+
+/** The two servers of one run, to be killed and started again on the same data. */
+export class StoreServers {
+  kills = 0;
+  private readonly busy = new Set<Store>();
+
+  private constructor(
+    readonly mysql: Server,
+    readonly elasticsearch: Server,
+  ) {}
+
+  static async start(say: (line: string) => void): Promise<StoreServers> {
+    const { startMysql, startElasticsearch } = await serversTool();
+    const reporter = { say, track: (_what: string, _size: unknown, _total: unknown, work: Promise<unknown>) => work };
+    const started = await Promise.allSettled([
+      startMysql({ durable: true, reporter }),
+      startElasticsearch({ reporter }),
+    ]);
+    const [mysql, elasticsearch] = started;
+    if (mysql.status === 'fulfilled' && elasticsearch.status === 'fulfilled') {
+      return new StoreServers(mysql.value, elasticsearch.value);
+    }
+    for (const one of started) if (one.status === 'fulfilled') await one.value.remove();
+    throw (mysql.status === 'rejected' ? mysql.reason : (elasticsearch as PromiseRejectedResult).reason) as Error;
+  }
+
+  /** `kill -9`, a pause, and up again. False when it is down already. */
+  async killAndRestart(store: Store, downMs: number): Promise<boolean> {
+    if (this.busy.has(store)) return false;
+    this.busy.add(store);
+    await this[store].kill('SIGKILL');
+    this.kills++;
+    await sleep(downMs);
+    await this[store].start();
+    this.busy.delete(store);
+    return true;
+  }
+
+  async remove(): Promise<void> {
+    await Promise.all([this.mysql.remove(), this.elasticsearch.remove()]);
+  }
+}
+
+/** The tool finds its own files beside it, so it runs from where it lies and not from the compiled harness. */
+function serversTool(): Promise<ServersTool> {
+  const file = join(projectRoot(), 'tools/servers/servers.mjs');
+  return import(pathToFileURL(file).href) as Promise<ServersTool>;
+}
+
+export function projectRoot(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder)) {
+    try {
+      const { name } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { name?: string };
+      if (name === 'nest-consistent') return folder;
+    } catch {
+      // Not here; look further up.
+    }
+  }
+  throw new Error('package.json of nest-consistent was not found above the harness');
+}

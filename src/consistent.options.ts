@@ -23,6 +23,11 @@ export interface ConsistentModuleOptions {
    * flip follows (shutdown waits for it, a crash leaves it to the sweeper); one round trip less. Default `committed`.
    */
   acknowledge?: 'committed' | 'indexed';
+  /**
+   * Writes of concurrent callers share MySQL transactions, bulk requests and flips; a lone writer waits for nobody.
+   * `false`: each has its own of each. Default true.
+   */
+  groupCommit?: boolean;
   /** Longest time for one index request, connection included, in milliseconds. Default 2,000. */
   writeTimeoutMs?: number;
   /**
@@ -91,6 +96,7 @@ export interface ResolvedOptions {
   elasticsearch: ClientOptions | Client;
   decider: Decider;
   acknowledge: 'committed' | 'indexed';
+  groupCommit: boolean;
   writeTimeoutMs: number;
   deadlineMs: number;
   busyTimeoutMs: number;
@@ -115,6 +121,7 @@ const schema = z.strictObject({
   ),
   decider: z.enum(['elasticsearch', 'mysql']).default('elasticsearch'),
   acknowledge: z.enum(['committed', 'indexed']).default('committed'),
+  groupCommit: z.boolean().default(true),
   writeTimeoutMs: ms(10, 60_000).default(2_000),
   deadlineMs: ms(20, DAY_MS).optional(),
   busyTimeoutMs: ms(0, 600_000).default(5_000),

@@ -10,7 +10,7 @@ import { ensureIndex } from './elasticsearch/index.bootstrap.js';
 import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
-import type { EntityContext } from './entity/entity.context.js';
+import type { EntityContext, Lane } from './entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
@@ -201,9 +201,13 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const store = new RowStore(binding);
     const settler = new Settler(store, documents, parked, events);
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
-    const index = makeIndexGroup(documents, binding);
-    const flips = makeFlipGroup(store);
-    const parts = { binding, store, documents, parked, settler, queue, index, flips, options, events, logger };
+    const lane = (shared: boolean): Lane => ({
+      index: makeIndexGroup(documents, binding, shared),
+      flips: makeFlipGroup(store, shared),
+    });
+    const many = lane(true);
+    const single = options.groupCommit ? many : lane(false);
+    const parts = { binding, store, documents, parked, settler, queue, single, many, options, events, logger };
     // The group makes writes that carry their context, so it is the last part and knows the whole.
     const context = { ...parts } as EntityContext;
     return Object.assign(context, {

@@ -11,6 +11,12 @@ import type { IndexGroup } from '../write/index.group.js';
 import type { PrepareGroup } from '../write/prepare.group.js';
 import type { EntityBinding } from './entity.binding.js';
 
+/** Where prepared writes queue for the index, and then for their flip. */
+export interface Lane {
+  readonly index: IndexGroup;
+  readonly flips: FlipGroup;
+}
+
 /** The parts that work on one entity of one DataSource. Made by the registry at start-up. */
 export interface EntityContext {
   readonly binding: EntityBinding;
@@ -20,9 +26,10 @@ export interface EntityContext {
   readonly settler: Settler;
   /** For reads: shared batches, bounded. */
   readonly queue: ResolveQueue;
-  /** Group commit of index requests and of flips. */
-  readonly index: IndexGroup;
-  readonly flips: FlipGroup;
+  /** Index requests and flips of single writes. */
+  readonly single: Lane;
+  /** Those of saveMany and of units of work, which always share. The same lane, but for `groupCommit: false`. */
+  readonly many: Lane;
   /** Shared prepares. */
   readonly prepares: PrepareGroup;
   readonly options: ResolvedOptions;

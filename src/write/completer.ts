@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntityContext } from '../entity/entity.context.js';
+import type { EntityContext, Lane } from '../entity/entity.context.js';
 import type { ConsistentError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
@@ -40,23 +40,22 @@ export class Completer {
 
   /** One completion for each write, in order. */
   complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
-    return Promise.all(writes.map((write) => this.completeOne(write)));
+    return Promise.all(writes.map((write) => this.completeOne(write, write.context.many)));
   }
 
-  async completeOne(write: PreparedWrite): Promise<Completion> {
-    const completion = write.complete
-      ? COMMITTED
-      : await this.afterIndex(write.context, write, await this.index(write));
+  async completeOne(write: PreparedWrite, lane: Lane = write.context.single): Promise<Completion> {
+    const completion = write.complete ? COMMITTED : await this.afterIndex(lane, write, await this.index(lane, write));
     this.report(write, completion);
     return completion;
   }
 
   /** Sends the document; repeats, within the time limit, what was refused for certain and may do better soon. */
-  private async index({ context, documentId: id, version, body, pending }: PreparedWrite): Promise<IndexOutcome> {
+  private async index(lane: Lane, write: PreparedWrite): Promise<IndexOutcome> {
+    const { context, documentId: id, version, body, pending } = write;
     const { writeTimeoutMs, retry } = context.options;
     const endsAt = performance.now() + writeTimeoutMs;
     for (let attempt = 0; ; attempt++) {
-      const outcome = await this.send(context, { write: { id, version, body }, endsAt });
+      const outcome = await this.send(lane, { write: { id, version, body }, endsAt });
       if (outcome.kind === 'applied') return outcome;
       const pauseMs = retry.backoffMs * 2 ** attempt;
       const mayRetry = attempt < retry.attempts && performance.now() + pauseMs < endsAt;
@@ -66,18 +65,19 @@ export class Completer {
   }
 
   /** A full queue has sent nothing. */
-  private async send(context: EntityContext, request: IndexRequest): Promise<IndexOutcome> {
+  private async send({ index }: Lane, request: IndexRequest): Promise<IndexOutcome> {
     try {
-      return await context.index.add(request);
+      return await index.add(request);
     } catch (error) {
       return { kind: 'unavailable', certain: true, reason: (error as Error).message, cause: error };
     }
   }
 
-  private async afterIndex(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+  private async afterIndex(lane: Lane, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    const { context } = write;
     switch (decideAfterIndex(outcome, write.pending.decider, false)) {
       case 'commit':
-        return this.flip(context, write);
+        return this.flip(lane, write);
       case 'look':
         return this.look(context, write);
       case 'race':
@@ -98,9 +98,9 @@ export class Completer {
    * Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. With
    * `acknowledge: 'indexed'` the caller does not wait for it.
    */
-  private async flip(context: EntityContext, write: PreparedWrite): Promise<Completion> {
-    const { key, version, pending } = write;
-    const flipped = context.flips.add({ key, version, operation: pending.operation }).then(
+  private async flip({ flips }: Lane, write: PreparedWrite): Promise<Completion> {
+    const { context, key, version, pending } = write;
+    const flipped = flips.add({ key, version, operation: pending.operation }).then(
       (error) => {
         if (error) this.notFlipped(context, error);
       },

@@ -8,13 +8,14 @@ export type Flip = VersionedKey & { readonly operation: Operation };
 /** Resolves once the flip was carried out, or with the reason why it was not. */
 export type FlipGroup = GroupBatcher<Flip, Error | null>;
 
-const MAX_ITEMS = 256;
+const SHARED = { maxItems: 256, maxInFlight: 1 };
+const ALONE = { maxItems: 1, maxInFlight: 64 };
 const MAX_QUEUED = 100_000;
 
 /** Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. */
-export function makeFlipGroup(store: RowStore): FlipGroup {
+export function makeFlipGroup(store: RowStore, shared: boolean): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(
-    { maxItems: MAX_ITEMS, maxBytes: Number.MAX_SAFE_INTEGER, maxInFlight: 1, maxQueued: MAX_QUEUED },
+    { ...(shared ? SHARED : ALONE), maxBytes: Number.MAX_SAFE_INTEGER, maxQueued: MAX_QUEUED },
     {
       refuse: (queued) =>
         new OverloadedError(`${queued} rows of ${store.binding.name} are already waiting to be flipped.`),

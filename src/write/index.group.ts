@@ -13,19 +13,19 @@ export interface IndexRequest {
 export type IndexGroup = GroupBatcher<IndexRequest, IndexOutcome>;
 
 /** Measured on two cores: beyond this a bulk only gets slower, and a timed-out bulk leaves all of its rows unknown. */
-const MAX_ITEMS = 256;
+const SHARED = { maxItems: 256, maxInFlight: 2 };
+const ALONE = { maxItems: 1, maxInFlight: 64 };
 const MAX_BYTES = 4 * 1024 * 1024;
-const MAX_IN_FLIGHT = 2;
 const MAX_QUEUED = 100_000;
 
 /**
  * Index requests of concurrent writers of one alias share a bulk: one translog sync instead of one each. Every writer
  * gets its own item's outcome; a timed-out bulk leaves exactly its own rows unknown.
  */
-export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding): IndexGroup {
+export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding, shared: boolean): IndexGroup {
   const refresh = binding.options.refresh ?? false;
   const group: IndexGroup = new GroupBatcher<IndexRequest, IndexOutcome>(
-    { maxItems: MAX_ITEMS, maxBytes: MAX_BYTES, maxInFlight: MAX_IN_FLIGHT, maxQueued: MAX_QUEUED },
+    { ...(shared ? SHARED : ALONE), maxBytes: MAX_BYTES, maxQueued: MAX_QUEUED },
     {
       bytesOf: ({ write }) => write.body?.length ?? 0,
       refuse: (queued) =>

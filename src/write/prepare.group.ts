@@ -65,7 +65,7 @@ export class PrepareGroup {
     this.numbered = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), refuse });
     this.keyed = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), keyOf: ({ key }) => key!.id, refuse });
     this.changes = new GroupBatcher(LIMITS, { run: (items) => this.change(items), keyOf: ({ key }) => key.id, refuse });
-    this.plainEntity = isPlainEntity(context);
+    this.plainEntity = context.options.groupCommit && isPlainEntity(context);
   }
 
   /** The prepared write, or `SINGLY`. `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */

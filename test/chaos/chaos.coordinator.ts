@@ -188,7 +188,7 @@ export class ChaosRun {
         if (this.workers[episode.worker]!.kill()) this.workerKills++;
         return;
       case 'kill store':
-        await this.servers.killAndRestart(episode.store, episode.downMs);
+        await this.killStore(episode);
         return;
       case 'clock jump':
         this.workers[episode.worker]!.clock(episode.offsetMs);
@@ -196,6 +196,13 @@ export class ChaosRun {
       default:
         await this.proxies[episode.worker]!.play(episode);
     }
+  }
+
+  /** Half of the processes are refused connections meanwhile; the others' are cut, and they cannot know what arrived. */
+  private async killStore({ store, downMs }: Extract<Episode, { kind: 'kill store' }>): Promise<void> {
+    const up = this.servers.killAndRestart(store, downMs);
+    const refusing = this.proxies.filter((_, at) => at % 2 === 0);
+    await Promise.all([up, ...refusing.map((proxies) => proxies.storeIsDown(store, up))]);
   }
 
   /** The faults end, the processes finish what they have begun, the sweepers settle the rest. */

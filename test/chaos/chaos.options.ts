@@ -20,7 +20,7 @@ export const USAGE = `npm run chaos -- [options]
   --json FILE    writes the result there
   --writers N    writer processes, default 3
   --readers N    reader processes, default 2
-  --lanes N      operations under way in each writer, default 8
+  --lanes N      operations under way in each writer, default 16
   --no-kills     nothing is killed
   --no-faults    the network is well
   --keep         keeps histories and logs of a good run too`;
@@ -39,7 +39,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
         json: { type: 'string' },
         writers: { type: 'string', default: '3' },
         readers: { type: 'string', default: '2' },
-        lanes: { type: 'string', default: '8' },
+        lanes: { type: 'string', default: '16' },
         'no-kills': { type: 'boolean', default: false },
         'no-faults': { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },

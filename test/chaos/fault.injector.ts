@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Fault, FaultProxy, type RequestMatch } from '../../src/testing/index.js';
-import type { Episode, IndexFault, IndexRequests, MysqlFault, Statements } from './fault.schedule.js';
+import type { Episode, IndexFault, IndexRequests, MysqlFault, Statements, Store } from './fault.schedule.js';
 
 /** One process's ways to its stores. They outlive the process: what it sent may arrive after its death. */
 export class WorkerProxies {
@@ -31,6 +31,13 @@ export class WorkerProxies {
     // No limit of MySQL's clients ends a wait for an answer; a router between them would drop the connection some time.
     if (hung && injection.hits > 0) proxy.cutAll();
     if (fault.kind === 'hold') void proxy.release().catch(() => undefined);
+  }
+
+  /** A store whose process is gone: connections are refused, which proves that nothing was sent. */
+  async storeIsDown(store: Store, until: Promise<unknown>): Promise<void> {
+    await this[store].refuse();
+    await until.catch(() => undefined);
+    await this[store].start();
   }
 
   /** Ends all faults for good; what is held arrives now. */

@@ -72,8 +72,8 @@ export interface ScheduleOptions {
 
 /** One of each in so many writes, on average. */
 const WRITES_PER = {
-  'index fault': 25,
-  'mysql fault': 80,
+  'index fault': 40,
+  'mysql fault': 150,
   refuse: 1_500,
   'kill writer': 2_000,
   'clock jump': 700,

@@ -91,7 +91,7 @@ function judgeKey(
   const verdict = checkLinearizability(ITEM_MODEL, operations, [null]);
   if (!verdict.ok) {
     result.nonLinearizable++;
-    result.badHistories.push(describeHistory(key, shrink(operations, verdict), verdict));
+    result.badHistories.push(describeHistory(key, shrink(operations, verdict), recorded));
   }
   if (state !== undefined) result.lost += lostWrites(recorded, state).length;
 }

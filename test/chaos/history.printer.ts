@@ -1,4 +1,4 @@
-import type { KeyOperation } from './history.reader.js';
+import { isRecordedWrite, type KeyOperation, type Recorded } from './history.reader.js';
 import { isWrite, type ItemAction, type ItemState, itemText, stepItem } from './item.model.js';
 import { checkLinearizability, type Verdict } from './linearizability.checker.js';
 
@@ -6,68 +6,76 @@ export const ITEM_MODEL = { step: stepItem, text: itemText };
 
 type Failure = Extract<Verdict<ItemState, ItemAction>, { ok: false }>;
 
+/** A part of a bad history that is bad by itself, when begun in one of the failure's states. */
+export interface BadPart {
+  readonly operations: readonly KeyOperation[];
+  readonly failure: Failure;
+}
+
 const MAX_SHRINK_TRIES = 400;
 
-/** The part of a bad history that is bad by itself: from the last quiet moment to the failed answer, needless reads left out. */
-export function shrink(operations: readonly KeyOperation[], failure: Failure): KeyOperation[] {
+/** From the last quiet moment to the failed answer, reads that add nothing left out. */
+export function shrink(operations: readonly KeyOperation[], failure: Failure): BadPart {
   const until = failure.failed.returnedAt;
-  let kept = operations.filter(
+  const window = operations.filter(
     (operation) =>
       operation.invokedAt <= until &&
       operation.returnedAt >= failure.quietAt &&
       (operation.until ?? Infinity) >= failure.quietAt,
   );
-  const isBad = (some: readonly KeyOperation[]): boolean =>
-    !checkLinearizability(ITEM_MODEL, some, failure.statesWhenQuiet).ok;
-  if (!isBad(kept)) return operations.filter((operation) => operation.invokedAt <= until);
+  const judge = (some: readonly KeyOperation[]): Failure | null => {
+    const verdict = checkLinearizability(ITEM_MODEL, some, failure.statesWhenQuiet);
+    return verdict.ok ? null : { ...verdict, statesWhenQuiet: failure.statesWhenQuiet };
+  };
+  let part: BadPart | null = null;
+  const begun = judge(window);
+  if (begun) part = { operations: window, failure: begun };
   let tries = 0;
-  for (const candidate of kept) {
-    // Only what can be left out of a good history without making it bad proves anything when it is left out of a bad one.
-    if (!candidate.isRead && Number.isFinite(candidate.returnedAt)) continue;
-    if (++tries > MAX_SHRINK_TRIES) break;
-    const rest = kept.filter((operation) => operation !== candidate);
-    if (candidate.isRead ? isBad(rest) : isBad(rest) && !isSeen(rest, candidate)) kept = rest;
+  // Only a read can be left out of any good history without making it bad.
+  for (const candidate of window.filter(({ isRead }) => isRead)) {
+    if (!part || ++tries > MAX_SHRINK_TRIES) break;
+    const rest: KeyOperation[] = part.operations.filter((operation) => operation !== candidate);
+    const still = judge(rest);
+    if (still) part = { operations: rest, failure: still };
   }
-  return kept;
+  return part ?? { operations: operations.filter(({ invokedAt }) => invokedAt <= until), failure };
 }
 
-function isSeen(operations: readonly KeyOperation[], write: KeyOperation): boolean {
-  const { action } = write;
-  return (
-    isWrite(action) && operations.some(({ action: other }) => !isWrite(other) && other.seen?.value === action.value)
-  );
-}
-
-/** For people: one line for each operation, in the order of their calls, times in ms since the first. */
-export function describeHistory(key: string, operations: readonly KeyOperation[], failure: Failure): string {
-  const begin = Math.min(...operations.map(({ invokedAt }) => invokedAt));
-  const ms = (t: number): string => (Number.isFinite(t) ? ((t - begin) / 1e6).toFixed(2) : '?').padStart(9);
-  const lines = [...operations]
-    .sort((a, b) => a.invokedAt - b.invokedAt)
-    .map((operation) => {
-      const { recorded, action, invokedAt, returnedAt } = operation;
-      const failed = recorded === (failure.failed as KeyOperation).recorded ? '  <= fits no order' : '';
-      const via = recorded.call.via ? ` via ${recorded.call.via}` : '';
-      return `  ${ms(invokedAt)} …${ms(returnedAt)}  ${describeAction(action)}${via}  ${describeAnswer(operation)}  [${recorded.name}]${failed}`;
+/**
+ * For people: one line for each operation, in the order of their calls, times in ms since the first; with the writes of
+ * every value that is mentioned, whatever came of them.
+ */
+export function describeHistory(key: string, { operations, failure }: BadPart, all: readonly Recorded[]): string {
+  const shown = new Set(operations.map(({ recorded }) => recorded));
+  const values = new Set(failure.statesWhenQuiet.map((state) => state?.value));
+  for (const { action } of operations) values.add(isWrite(action) ? action.expected?.value : action.seen?.value);
+  for (const one of all) if (isRecordedWrite(one) && values.has(one.call.value)) shown.add(one);
+  const failed = (failure.failed as KeyOperation).recorded;
+  const begin = Math.min(...[...shown].map(({ call }) => call.t));
+  const ms = (t: number | undefined): string => (t === undefined ? '?' : ((t - begin) / 1e6).toFixed(2)).padStart(10);
+  const lines = [...shown]
+    .sort((a, b) => a.call.t - b.call.t)
+    .map((one) => {
+      const mark = one === failed ? '  <= fits no order' : '';
+      return `  ${ms(one.call.t)} …${ms(one.answer?.t)}  ${describeCall(one)} → ${describeAnswer(one)}  [${one.name}]${mark}`;
     });
   const states = failure.statesWhenQuiet.map(itemText).join(', or ');
-  return [`key ${key}: begins as ${states}; times in ms from call to answer`, ...lines].join('\n');
+  const quiet = Number.isFinite(failure.quietAt) ? ` at ${ms(failure.quietAt).trim()}` : '';
+  return [`key ${key}: quiet${quiet}, then ${states}; times in ms from call to answer`, ...lines].join('\n');
 }
 
-function describeAction(action: ItemAction): string {
-  if (!isWrite(action)) {
-    if (action.kind === 'exists' || action.kind === 'missing')
-      return `write refused: the row ${action.kind === 'exists' ? 'exists' : 'is missing'}`;
-    return `read ${action.kind} → ${itemText(action.seen)}`;
-  }
-  const { kind, value, listed } = action;
-  if (kind === 'remove' || kind === 'softRemove' || kind === 'recover') return kind;
-  const expected = action.expected === undefined ? '' : ` if it is ${itemText(action.expected)}`;
-  return `${kind} ${value}${listed ? '' : ' unlisted'}${expected}`;
+function describeCall({ call }: Recorded): string {
+  const via = call.via ? ` via ${call.via}` : '';
+  if (call.value === undefined) return `read ${call.kind}${via}`;
+  const named = call.kind === 'remove' || call.kind === 'softRemove' || call.kind === 'recover';
+  const unlisted = call.kind !== 'update' && call.kind !== 'cas' && call.listed === false ? ' unlisted' : '';
+  const expected = call.expected === undefined ? '' : ` if it is ${itemText(call.expected)}`;
+  return `${call.kind}${named ? '' : ` ${call.value}${unlisted}${expected}`}${via}`;
 }
 
-function describeAnswer({ recorded: { answer }, isRead }: KeyOperation): string {
+function describeAnswer({ answer }: Recorded): string {
   if (!answer) return 'no answer (killed)';
   const version = answer.version === undefined ? '' : ` v${answer.version}`;
-  return `${isRead ? '' : answer.result}${version}${answer.code ? ` ${answer.code}` : ''}`.trim();
+  if (answer.result === 'seen') return `${itemText(answer.seen ?? null)}${version}`;
+  return `${answer.result}${version}${answer.code ? ` ${answer.code}` : ''}`;
 }

@@ -91,7 +91,7 @@ export function itemModules({
       elasticsearch: { node: elasticsearchUrl },
       writeTimeoutMs: 500,
       deadlineMs: 1_200,
-      busyTimeoutMs: 1_000,
+      busyTimeoutMs: 600,
       retry: { attempts: 2, backoffMs: 20 },
       readRepair: { timeoutMs: 500 },
       sweeper: { intervalMs: 300, leaseMs: 1_500 },

@@ -26,14 +26,14 @@ export interface PlanOptions {
   readonly onlyReads: boolean;
 }
 
-const HOT_SHARE = 0.25;
+const HOT_SHARE = 0.12;
 const READ_SHARE = 0.3;
-const SHAPES = { single: 78, many: 8, unit: 14 } as const;
+const SHAPES = { single: 74, many: 14, unit: 12 } as const;
 const KINDS = { update: 28, save: 20, insert: 14, remove: 10, softRemove: 7, recover: 7, list: 8, cas: 6 } as const;
 /** A unit of work's save() inserts where the row is missing, so it has no update. */
 const UNIT_KINDS = { save: 70, remove: 10, softRemove: 10, recover: 10 } as const;
 const READS = { findOne: 34, list: 10, interceptor: 20, barrier: 4, index: 32 } as const;
-const MANY = 12;
+const MANY = 24;
 
 /**
  * Operation number `at` of a process: the same for the same seed, whatever happened before. A process that was killed

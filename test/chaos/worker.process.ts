@@ -14,7 +14,7 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker.messages.js';
  * One instance of an application: a process with its own Nest container, its own pools and its own sweeper. It may be
  * killed at any moment.
  */
-const OUTAGE_PAUSE_MS = 150;
+const OUTAGE_PAUSE_MS = 500;
 const READER_PAUSE_MS = 8;
 const PROGRESS_MS = 100;
 

@@ -33,6 +33,7 @@ const interrupted = new Promise((resolve) => {
       // The second time somebody is impatient; the exit hook of the servers tool still ends what it started.
       if (++times > 1) process.exit(exitCode);
       stopping = true;
+      say('\n  stopping');
       resolve(exitCode);
     });
   }
@@ -57,7 +58,8 @@ async function run({ films, keep, falsify }) {
   cleanups.push(stop);
   const { tellStory } = await import(pathToFileURL(join(EXAMPLE, 'build/demo/story.js')).href);
   const onCleanup = (/** @type {() => Promise<void>} */ cleanup) => cleanups.push(cleanup);
-  const { exitCode, url, env } = await tellStory({ mysqlUrl, elasticsearchUrl, films, falsify, onCleanup });
+  const options = { mysqlUrl, elasticsearchUrl, films, falsify, onCleanup, isOver: () => stopping };
+  const { exitCode, url, env } = await tellStory(options);
   if (!keep) return exitCode;
   told = exitCode;
   say('');

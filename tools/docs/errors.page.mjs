@@ -19,11 +19,14 @@ import { ConsistentError, OutcomeUnknownError } from 'nest-consistent';
 try {
   await films.save(film);
 } catch (error) {
-  if (error instanceof OutcomeUnknownError) return films.findOneBy({ id: film.id }); // the read settles it, or waits its turn
+  if (error instanceof OutcomeUnknownError) return films.findOneBy({ id: film.id }); // final once error.data.deadline has passed
   if (error instanceof ConsistentError && error.retryable) return retryLater(film);
   throw error;
 }
 \`\`\`
+
+After an \`OutcomeUnknownError\` a read never shows a state that is taken back later. But until \`error.data.deadline\` (UTC, by MySQL's clock) it
+may show the state before a write that still lands; after the deadline its answer is final.
 `;
 
 /** @returns {string} docs/errors.md before formatting */

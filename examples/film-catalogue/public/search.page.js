@@ -1,6 +1,9 @@
 // @ts-nocheck The project's types are those of Node; this file runs in the browser.
 const TYPING_PAUSE_MS = 150;
 
+/** A fact stays in one line; lines break between facts. */
+const NO_BREAK_SPACE = '\u00a0';
+
 const byId = (id) => document.getElementById(id);
 const form = byId('search');
 const words = byId('q');
@@ -99,7 +102,9 @@ function facts(film) {
     film.imdbVotes && `${whole.format(film.imdbVotes)} votes`,
     film.rottenTomatoesRating && `${film.rottenTomatoesRating} % of critics`,
     gross > 0 && `$${dollars.format(gross)} worldwide`,
-  ].filter(Boolean);
+  ]
+    .filter(Boolean)
+    .map((fact) => fact.replaceAll(' ', NO_BREAK_SPACE));
 }
 
 function turn(by) {

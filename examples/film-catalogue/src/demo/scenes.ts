@@ -46,7 +46,7 @@ export async function timedOutAndLate(stage: Stage, film: PickedFilm): Promise<v
     read.body.title === film.title,
     'undecided is not visible: the reader gets the film as the index has it',
   );
-  printer.say('When the deadline has passed, the sweeper takes the slot: it puts the previous film there, marked.');
+  printer.say('When the deadline has passed, the sweeper takes the slot: the previous film, marked.');
   await showSettled(stage, film, await app.nextSettled());
   const settled = await stores.document(film.id);
   printer.say(

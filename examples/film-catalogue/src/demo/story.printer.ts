@@ -14,12 +14,15 @@ export class StoryPrinter {
   failed = 0;
   private readonly colours = stdout.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
 
+  /** @param isOver after a Ctrl-C whatever fails would only look like a result */
+  constructor(private readonly isOver: () => boolean) {}
+
   style(style: Style, text: string): string {
     return this.colours ? `\u001B[${CODES[style]}m${text}\u001B[0m` : text;
   }
 
   line(text = ''): void {
-    stdout.write(`${text}\n`);
+    if (!this.isOver()) stdout.write(`${text}\n`);
   }
 
   heading(text: string): void {

@@ -17,6 +17,8 @@ export interface StoryOptions {
   readonly films: number | undefined;
   /** Changes a document behind the library's back before the comparison, to see it found. */
   readonly falsify: boolean;
+  /** True once nobody wants to hear the rest. */
+  readonly isOver: () => boolean;
   /** Called with what must be undone at the end, however it comes; the last one first. */
   readonly onCleanup: (cleanup: () => Promise<void>) => void;
 }
@@ -41,7 +43,7 @@ class DemoFailure extends Error {
 
 /** Import, four faults, comparison. Needs running servers; prints to stdout. */
 export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
-  const printer = new StoryPrinter();
+  const printer = new StoryPrinter(options.isOver);
   const stores = await StoreView.create(options.mysqlUrl, options.elasticsearchUrl);
   options.onCleanup(() => stores.drop());
   const env = {

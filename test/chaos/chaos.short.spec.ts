@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { projectRoot } from './store.servers.js';
+
+/** `CHAOS_WRITES` makes it longer or shorter, `CHAOS_SEED` another run. */
+const writes = Number(process.env.CHAOS_WRITES ?? 20_000);
+const seed = Number(process.env.CHAOS_SEED ?? 7);
+/** A minute for the servers' start and restarts, and a slow machine's pace. */
+const TIMEOUT_MS = 120_000 + writes * 60;
+
+interface Ended {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+/** As a person would run it: compiled, in processes of its own, on servers of its own. */
+function runChaos(json: string): Promise<Ended> {
+  const args = ['run', '--silent', 'chaos', '--', '--writes', String(writes), '--seed', String(seed), '--json', json];
+  const child = spawn('npm', args, { cwd: projectRoot(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve({ status, output }));
+  });
+}
+
+describe('chaos, short', () => {
+  it(
+    'loses nothing and shows nobody two truths, whatever is cut, delayed or killed',
+    async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'chaos-short-'));
+      try {
+        const json = join(folder, 'report.json');
+        const { status, output } = await runChaos(json);
+        // The output says what was wrong, and where the histories are.
+        if (status !== 0) throw new Error(`npm run chaos ended with ${status}:\n${output.slice(-8_000)}`);
+        const report = JSON.parse(readFileSync(json, 'utf8')) as Record<string, number>;
+        expect(report).toMatchObject({ lost: 0, divergent: 0, stuck: 0, parkedWithoutCause: 0, nonLinearizable: 0 });
+        expect(report.writes).toBeGreaterThanOrEqual(writes);
+        expect(report.acknowledged).toBeGreaterThan(writes / 10);
+        expect(report.kills).toBeGreaterThanOrEqual(2);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    TIMEOUT_MS,
+  );
+});

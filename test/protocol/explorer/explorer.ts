@@ -1,0 +1,258 @@
+import type { Effect, Image } from './history.js';
+import { documentOf, History } from './history.js';
+import { type Answers, imageOf, ProcessModel } from './process.model.js';
+import { type Rules, SHIPPED } from './rules.js';
+import { beginSettling, SettleModel } from './settle.model.js';
+import { ended, type Message, replace, type Spec, type State, Violation } from './state.js';
+import { StateKeys } from './state.keys.js';
+
+/** Who works on the one key, and what the world may do to them. */
+export interface Scenario extends Answers {
+  readonly name: string;
+  readonly processes: readonly Spec[];
+  /** The committed image at the beginning. */
+  readonly initial: Image;
+  /** Requests that arrive twice. */
+  readonly duplicates?: boolean;
+  /** Elasticsearch forgets tombstones that no older request can meet any more. */
+  readonly forgetting?: boolean;
+}
+
+export interface Exploration {
+  readonly states: number;
+  readonly ends: number;
+  /** The first violation met, with the shortest way to it; null if there is none. */
+  readonly violation: { readonly what: string; readonly trace: readonly string[] } | null;
+  /** False when `limit` cut the search. */
+  readonly complete: boolean;
+}
+
+const MAX_ROUNDS = 40;
+
+/** Breadth first, so the first violation has the shortest trace. */
+export function explore(scenario: Scenario, rules: Rules = SHIPPED, limit = Infinity): Exploration {
+  return new Explorer(scenario, rules, limit).run();
+}
+
+class Explorer {
+  private readonly keys = new StateKeys();
+  private readonly parents: number[] = [-1];
+  private readonly labels: string[] = [''];
+  private next: { state: State; at: number }[] = [];
+  private at = 0;
+  private moves = 0;
+  private stepping = 0;
+  private readonly model: ProcessModel;
+
+  constructor(
+    private readonly scenario: Scenario,
+    private readonly rules: Rules,
+    private readonly limit: number,
+  ) {
+    this.model = new ProcessModel(rules, scenario.processes, scenario, (label, state) =>
+      this.reach(`${this.name(this.stepping)} ${label}`, state),
+    );
+  }
+
+  run(): Exploration {
+    let ends = 0;
+    const first = this.initial();
+    this.keys.isNew(first);
+    let level = [{ state: first, at: 0 }];
+    try {
+      while (level.length > 0) {
+        this.next = [];
+        for (const { state, at } of level) {
+          this.at = at;
+          this.moves = 0;
+          this.step(state);
+          const ended_ = state.processes.every((process) => process.at === 'end');
+          if (ended_ && state.messages.length === 0 && state.flips.length === 0) {
+            ends++;
+            this.checkEnd(state);
+          } else if (this.moves === 0) throw new Violation('nothing can go on');
+          if (this.parents.length > this.limit) return this.result(ends, null, false);
+        }
+        level = this.next;
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      return this.result(ends, { what: error.message, trace: this.trace() }, true);
+    }
+    return this.result(ends, null, true);
+  }
+
+  private result(ends: number, violation: Exploration['violation'], complete: boolean): Exploration {
+    return { states: this.parents.length, ends, violation, complete };
+  }
+
+  private initial(): State {
+    const { initial, processes } = this.scenario;
+    const document = documentOf(initial);
+    return {
+      clock: 2,
+      row: initial === null ? null : { image: initial, version: 1, pending: null },
+      document: { image: document, version: document === null ? -1 : 1, restored: 0 },
+      messages: [],
+      flips: [],
+      processes: processes.map(() => ({ at: 'start', version: 0, tries: 0, settling: null })),
+      history: History.start(processes.map(effectOf), initial),
+    };
+  }
+
+  private reach(label: string, state: State): void {
+    this.moves++;
+    const tidy = this.tidied(state);
+    if (!this.keys.isNew(tidy)) return;
+    this.parents.push(this.at);
+    this.labels.push(label);
+    this.next.push({ state: tidy, at: this.parents.length - 1 });
+  }
+
+  /** Forgets what can have no effect any more. */
+  private tidied(state: State): State {
+    const useless = ({ abandoned, version }: Message): boolean =>
+      abandoned && !this.scenario.forgetting && !this.rules.accepts(version, state.document.version);
+    const spent = (version: number): boolean =>
+      this.rules.versionNamed && !(state.row?.pending && state.row.version === version);
+    if (!state.messages.some(useless) && !state.flips.some(spent)) return state;
+    return {
+      ...state,
+      messages: state.messages.filter((message) => !useless(message)),
+      flips: state.flips.filter((version) => !spent(version)),
+    };
+  }
+
+  private step(state: State): void {
+    state.messages.forEach((message, at) => this.travel(state, message, at));
+    state.flips.forEach((version, at) => {
+      const flips = state.flips.toSpliced(at, 1);
+      const row = ended(state.row, version, 'commit', this.rules.versionNamed);
+      if (row !== undefined) this.reach(`a flip of ${version} arrives late`, { ...state, flips, row });
+      this.reach(`a flip of ${version} is lost`, { ...state, flips });
+    });
+    this.forget(state);
+    for (let process = 0; process < state.processes.length; process++) {
+      if (this.mustWait(state, process)) continue;
+      this.stepping = process;
+      this.model.steps(state, process);
+    }
+  }
+
+  private travel(state: State, message: Message, at: number): void {
+    if (message.answer) return;
+    const { version, image, restored, abandoned } = message;
+    const taken = this.rules.accepts(version, state.document.version);
+    const document = taken ? { version, image, restored: image === null ? 0 : restored } : state.document;
+    const whose = `${abandoned ? 'a' : `${this.name(message.sender)}'s`} request ${image === null ? 'to delete' : `with ${image}${restored ? ', restored,' : ''}`} at ${version}`;
+    const verdict = taken ? 'is applied' : 'meets a conflict';
+    if (abandoned) {
+      const messages = state.messages.toSpliced(at, 1);
+      this.reach(`${whose} arrives late and ${verdict}`, { ...state, document, messages });
+      this.reach(`${whose} is lost`, { ...state, messages });
+      return;
+    }
+    const answer = taken ? 'applied' : 'conflict';
+    this.reach(`${whose} ${verdict}`, {
+      ...state,
+      document,
+      messages: state.messages.with(at, { ...message, answer }),
+    });
+    if (this.scenario.duplicates && taken && !message.duplicated) {
+      const messages = state.messages.with(at, { ...message, duplicated: true });
+      this.reach(`a copy of ${whose} is applied`, { ...state, document, messages });
+    }
+  }
+
+  private forget(state: State): void {
+    const { document, messages, processes } = state;
+    if (!this.scenario.forgetting || document.image !== null || document.version < 0) return;
+    const older = (version: number): boolean => version > 0 && version <= document.version;
+    const underWay = processes.some(
+      ({ at, version, settling }) =>
+        (at === 'send' && older(version)) || (settling?.at === 'fence' && older(settling.row!.version)),
+    );
+    if (underWay || messages.some((message) => !message.answer && older(message.version))) return;
+    this.reach('Elasticsearch forgets the tombstone', {
+      ...state,
+      document: { image: null, version: -1, restored: 0 },
+    });
+  }
+
+  /** Two of a kind are the same: the first begins first. */
+  private mustWait(state: State, process: number): boolean {
+    if (state.processes[process]!.at !== 'start') return false;
+    const kind = JSON.stringify(this.scenario.processes[process]);
+    return state.processes.some(
+      ({ at }, other) => other < process && at === 'start' && JSON.stringify(this.scenario.processes[other]) === kind,
+    );
+  }
+
+  /** Everybody is gone: one more settler must leave both stores equal, and the register with a value it may have. */
+  private checkEnd(given: State): void {
+    const state = this.finallySettled(given);
+    const image = state.row ? state.row.image : null;
+    if (documentOf(image) !== state.document.image) {
+      throw new Violation(`the stores differ: row ${image}, document ${state.document.image}`);
+    }
+    if (!state.history.allows(image)) throw new Violation(`an acknowledged write is lost: both stores hold ${image}`);
+  }
+
+  private finallySettled(given: State): State {
+    let state = replace(given, 0, {
+      at: 'settle',
+      settling: beginSettling('sweep', { claimed: given.row?.version ?? 0 }),
+    });
+    for (let round = 0; round < MAX_ROUNDS; round++) {
+      if (!state.row?.pending) return state;
+      let after: State | undefined;
+      const take = (next: State): void => void (after ??= next);
+      const settler = new SettleModel(
+        this.rules,
+        (_, next) => take(next),
+        (_, next) => take(next),
+      );
+      settler.steps(state, 0, state.processes[0]!.settling!);
+      state = after!;
+      const sent = state.messages.findIndex((message) => !message.answer);
+      if (sent >= 0) state = this.delivered(state, sent);
+    }
+    throw new Violation('the row stays in prepare for ever');
+  }
+
+  private delivered(state: State, at: number): State {
+    const message = state.messages[at]!;
+    const taken = this.rules.accepts(message.version, state.document.version);
+    return {
+      ...state,
+      document: taken ? message : state.document,
+      messages: state.messages.with(at, { ...message, answer: taken ? 'applied' : 'conflict' }),
+    };
+  }
+
+  private name(process: number): string {
+    const spec = this.scenario.processes[process]!;
+    return `${process + 1}:${spec.kind}${'image' in spec ? spec.image : ''}`;
+  }
+
+  private trace(): string[] {
+    const lines: string[] = [];
+    for (let at = this.at; at > 0; at = this.parents[at]!) lines.unshift(this.labels[at]!);
+    return lines;
+  }
+}
+
+function effectOf(spec: Spec): Effect | undefined {
+  const image = imageOf(spec);
+  switch (spec.kind) {
+    case 'save':
+    case 'soft':
+      return () => image;
+    case 'insert':
+      return (value) => (value === null ? image : undefined);
+    case 'remove':
+      return (value) => (value === null ? undefined : null);
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,222 @@
+import type { IndexOutcome } from '../../../src/protocol/outcome.js';
+import type { Ending, Image } from './history.js';
+import { SOFT } from './history.js';
+import type { Rules } from './rules.js';
+import { abandon, beginSettling, type Emit, type Settled, SettleModel } from './settle.model.js';
+import { ended, presence, type Process, replace, type Row, type Spec, type State, Violation } from './state.js';
+
+/** Which answers of Elasticsearch, beside the usual ones, a scenario has. */
+export interface Answers {
+  /** Refused for certain, and unavailable for certain (with one retry). */
+  readonly refusals?: boolean;
+  /** 503: an inner try may have been applied, or be applied later. */
+  readonly busy?: boolean;
+}
+
+const REFUSED: IndexOutcome = { kind: 'refused', status: 400, type: 'x', reason: 'x' };
+const RETRIES = 1;
+
+/** The next steps of one process: src/write (prepare, index, commit), a read through the library, or a sweep. */
+export class ProcessModel {
+  private readonly settle: SettleModel;
+
+  constructor(
+    private readonly rules: Rules,
+    private readonly specs: readonly Spec[],
+    private readonly answers: Answers,
+    private readonly emit: Emit,
+  ) {
+    this.settle = new SettleModel(rules, emit, (label, state, result) => this.settled(label, state, result));
+  }
+
+  private current = 0;
+
+  steps(state: State, process: number): void {
+    this.current = process;
+    const spec = this.specs[process]!;
+    const own = state.processes[process]!;
+    switch (own.at) {
+      case 'start':
+        return this.start(state, process, spec);
+      case 'prepare':
+        return this.prepare(state, process, spec);
+      case 'send':
+        return this.send(state, process, own, spec);
+      case 'answer':
+        return this.answer(state, process, own);
+      case 'flip':
+        return this.flip(state, process, own);
+      case 'restore':
+        return this.restore(state, process, own);
+      case 'settle':
+        return this.settle.steps(state, process, own.settling!);
+      case 'wait':
+        this.emit('tries again', replace(state, process, { at: 'settle', settling: beginSettling('wait') }));
+        return this.end('gives up waiting', state, process, 'failed');
+      case 'read':
+        return this.read(state, process, spec);
+      case 'end':
+    }
+  }
+
+  private end(label: string, state: State, process: number, ending: Ending | null): void {
+    const history = ending === null ? state.history : state.history.end(process, ending);
+    if (!history) throw new Violation(`not linearizable: ${label}, told ${JSON.stringify(ending)}`);
+    this.emit(label, { ...replace(state, process, { at: 'end', version: 0, tries: 0, settling: null }), history });
+  }
+
+  private start(state: State, process: number, { kind }: Spec): void {
+    if (kind === 'sweeper') {
+      const version = state.row?.pending ? state.row.version : -1;
+      const settling = beginSettling('sweep', { claimed: version });
+      if (version >= 0) this.emit('claims the row', replace(state, process, { at: 'settle', settling }));
+      return this.end('finds nothing', state, process, null);
+    }
+    const begun = { ...state, history: state.history.begin(process) };
+    this.emit('begins', replace(begun, process, { at: kind === 'database' || kind === 'index' ? 'read' : 'prepare' }));
+  }
+
+  private read(state: State, process: number, { kind }: Spec): void {
+    const { row, document } = state;
+    if (kind === 'index') return this.end('gets the document', state, process, { document: document.image });
+    if (!row?.pending) return this.end('selects the row', state, process, { row: row ? row.image : null });
+    this.emit('selects the row', replace(state, process, { at: 'settle', settling: beginSettling('read') }));
+  }
+
+  private prepare(state: State, process: number, spec: Spec): void {
+    const { row } = state;
+    if (row?.pending) {
+      return this.emit('meets a prepare', replace(state, process, { at: 'settle', settling: beginSettling('wait') }));
+    }
+    if (spec.kind === 'insert' && row) return this.end('is a duplicate', state, process, { saw: 'something' });
+    if (spec.kind === 'remove' && !row) return this.end('finds no row', state, process, { saw: 'nothing' });
+    const version = this.rules.nextVersion(row ? row.version : null, state.clock);
+    const previous = row ? row.image : null;
+    const image = imageOf(spec);
+    const next = presence(image);
+    const before = presence(previous);
+    const operation = spec.kind === 'remove' ? 'delete' : row ? 'update' : 'insert';
+    const pending = { operation, next, before, decider: 'elasticsearch', previous } as const;
+    const clock = state.clock + 1;
+    if (next === 'absent' && before === 'absent') {
+      const complete: Row | null = image === null ? null : { image, version, pending: null };
+      return this.end('writes without a document', { ...state, clock, row: complete }, process, 'done');
+    }
+    const prepared: Row = { image: image ?? previous, version, pending };
+    this.emit(`prepares ${operation} at ${version}`, {
+      ...replace(state, process, { at: 'send', version }),
+      clock,
+      row: prepared,
+    });
+  }
+
+  private send(state: State, process: number, { version }: Process, spec: Spec): void {
+    const whole = imageOf(spec);
+    const image = presence(whole) === 'present' ? whole : null;
+    const message = {
+      sender: process,
+      version,
+      image,
+      restored: 0,
+      abandoned: false,
+      duplicated: false,
+      answer: null,
+    };
+    this.emit(image === null ? `sends DELETE at ${version}` : `sends ${image} at ${version}`, {
+      ...replace(state, process, { at: 'answer' }),
+      messages: [...state.messages, message],
+    });
+    this.end('dies', state, process, 'unknown');
+  }
+
+  private answer(state: State, process: number, own: Process): void {
+    const at = state.messages.findIndex((message) => message.sender === process && !message.abandoned);
+    const { answer, duplicated } = state.messages[at]!;
+    const without = { ...state, messages: state.messages.toSpliced(at, 1) };
+    if (answer) {
+      const kind = answer;
+      this.after(kind === 'applied' ? 'is told: applied' : 'is told: conflict', without, process, own, { kind });
+    } else {
+      const reason = 'x';
+      // An assumption of the protocol: what is refused for certain was refused in every copy.
+      if (this.answers.refusals && !duplicated) {
+        this.after('is refused', without, process, own, REFUSED);
+        this.after('is not served', without, process, own, { kind: 'unavailable', certain: true, reason });
+      }
+      if (this.answers.busy) {
+        this.after('is told 503', abandon(state, at), process, own, { kind: 'unavailable', certain: false, reason });
+      }
+    }
+    this.after('gets no answer', abandon(state, at), process, own, { kind: 'unknown', reason: 'x' });
+  }
+
+  /** `Completer.afterIndex`, and the retries of `Completer.index`. */
+  private after(label: string, state: State, process: number, own: Process, outcome: IndexOutcome): void {
+    const step = this.rules.afterIndex(outcome, 'elasticsearch', own.tries < RETRIES);
+    const { version, tries } = own;
+    const settle = (settling: ReturnType<typeof beginSettling>): void =>
+      this.emit(label, replace(state, process, { at: 'settle', settling }));
+    switch (step) {
+      case 'commit':
+        return this.emit(label, replace(state, process, { at: 'flip' }));
+      case 'retry':
+        return this.emit(label, replace(state, process, { at: 'send', tries: tries + 1 }));
+      case 'restore':
+        return this.emit(label, replace(state, process, { at: 'restore' }));
+      case 'race':
+        return settle(beginSettling('race', { claimed: version }));
+      case 'look':
+        return settle(beginSettling('look', { conflictedAt: version }));
+      case 'leave':
+        return this.end(label, state, process, this.rules.left === 'unknown' ? 'unknown' : 'failed');
+      case 'park':
+        throw new Violation('a write under the strict decider was parked by its writer');
+    }
+  }
+
+  private flip(state: State, process: number, { version }: Process): void {
+    const row = ended(state.row, version, 'commit', this.rules.versionNamed);
+    this.end('flips the row', row === undefined ? state : { ...state, row }, process, 'done');
+    this.end('flips late, or never', { ...state, flips: [...state.flips, version] }, process, 'done');
+    this.end('dies', state, process, 'unknown');
+  }
+
+  private restore(state: State, process: number, { version }: Process): void {
+    const row = ended(state.row, version, 'restore', this.rules.versionNamed);
+    this.end('restores its row', row === undefined ? state : { ...state, row }, process, 'failed');
+    this.end('cannot restore its row', state, process, 'failed');
+  }
+
+  private settled(label: string, state: State, result: Settled): void {
+    const process = this.current;
+    const { version, settling } = state.processes[process]!;
+    switch (settling!.purpose) {
+      case 'sweep':
+        return this.end(label, state, process, null);
+      case 'read':
+        // A read that fails says nothing.
+        return this.end(label, state, process, result ? { row: result.visible } : 'failed');
+      case 'wait':
+        return this.emit(label, replace(state, process, { at: result?.settled ? 'prepare' : 'wait', settling: null }));
+      default:
+        return this.end(label, state, process, this.fate(result, version, settling!.purpose === 'race', process));
+    }
+  }
+
+  /** `Completer.race` and `Completer.byFate`. */
+  private fate(result: Settled, version: number, race: boolean, process: number): Ending {
+    if (!result) return 'unknown';
+    const { settling } = result;
+    const acted = settling.row?.version === version ? result.acted : null;
+    if (race && acted === 'restored') return 'failed';
+    const row = acted ?? (result.settled ? 'moved' : 'unsettled');
+    const next = presence(imageOf(this.specs[process]!));
+    const fate = this.rules.afterConflict(version, next, settling.slot ?? { found: false }, row);
+    return fate === 'landed' ? 'done' : fate === 'aborted' ? 'failed' : 'unknown';
+  }
+}
+
+export function imageOf(spec: Spec): Image {
+  if (spec.kind === 'save' || spec.kind === 'insert') return spec.image;
+  return spec.kind === 'soft' ? SOFT + spec.image : null;
+}

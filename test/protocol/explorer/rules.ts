@@ -1,0 +1,39 @@
+import { decideSettle } from '../../../src/protocol/settle.decision.js';
+import { decideAfterConflict, decideAfterIndex } from '../../../src/protocol/write.decision.js';
+
+/**
+ * What the model is driven by: the shipped decisions, and the few facts about SQL and documents that they rely on.
+ * A mutant changes one of them.
+ */
+export interface Rules {
+  readonly settle: typeof decideSettle;
+  readonly afterIndex: typeof decideAfterIndex;
+  readonly afterConflict: typeof decideAfterConflict;
+  /** At which version the previous image is put back. */
+  readonly fenceVersion: (version: number) => number;
+  /** Whether the previous image, put back, says so. */
+  readonly marked: boolean;
+  /** Elasticsearch: is a request at `version` taken where `held` is there? */
+  readonly accepts: (version: number, held: number) => boolean;
+  /** Whether the statements that end a `prepare` name its version. */
+  readonly versionNamed: boolean;
+  /** The version of a write, after the row's own (null: no row) and MySQL's clock. */
+  readonly nextVersion: (held: number | null, clock: number) => number;
+  /** Which image of a row in flight is served. */
+  readonly inFlight: 'before' | 'after';
+  /** What the caller is told of a write whose outcome nobody knows. */
+  readonly left: 'unknown' | 'aborted';
+}
+
+export const SHIPPED: Rules = {
+  settle: decideSettle,
+  afterIndex: decideAfterIndex,
+  afterConflict: decideAfterConflict,
+  fenceVersion: (version) => version,
+  marked: true,
+  accepts: (version, held) => version > held,
+  versionNamed: true,
+  nextVersion: (held, clock) => Math.max((held ?? 0) + 1, clock),
+  inFlight: 'before',
+  left: 'unknown',
+};

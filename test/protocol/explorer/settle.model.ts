@@ -1,0 +1,194 @@
+import type { PreparedRow } from '../../../src/protocol/row.js';
+import type { Image } from './history.js';
+import type { Rules } from './rules.js';
+import { ended, presence, replace, type Settling, type State, Violation } from './state.js';
+
+/** What a settler's caller goes on with: `Resolution`, or null for `Unsettled`. */
+export type Settled = {
+  readonly visible: Image;
+  readonly settled: boolean;
+  readonly acted: 'committed' | 'restored' | null;
+  readonly settling: Settling;
+} | null;
+
+export type Emit = (label: string, next: State) => void;
+/** Tells the process how its settling ended. */
+export type Resume = (label: string, state: State, result: Settled) => void;
+
+/** As `LIFT_AFTER` in src/settle/settler.ts. */
+const LIFT_AFTER = 2;
+
+export function beginSettling(
+  purpose: Settling['purpose'],
+  { conflictedAt = -1, claimed = -1 }: { conflictedAt?: number; claimed?: number } = {},
+): Settling {
+  return {
+    purpose,
+    at: 'load',
+    row: null,
+    expired: false,
+    version: conflictedAt,
+    conflicted: conflictedAt >= 0,
+    reread: false,
+    superseded: 0,
+    fenced: 0,
+    slot: null,
+    claimed,
+  };
+}
+
+/** One process's next steps while it settles: the rounds of src/settle/settler.ts, one request to a store at a time. */
+export class SettleModel {
+  constructor(
+    private readonly rules: Rules,
+    private readonly emit: Emit,
+    private readonly resume: Resume,
+  ) {}
+
+  steps(state: State, process: number, settling: Settling): void {
+    switch (settling.at) {
+      case 'load':
+        return this.load(state, process, settling);
+      case 'look':
+        return this.look(state, process, settling);
+      case 'commit':
+      case 'restore':
+        return this.act(state, process, settling, settling.at);
+      case 'fence':
+        return this.fence(state, process, settling);
+      case 'answer':
+        return this.answer(state, process, settling);
+      case 'lift':
+        throw new Violation('a row was lifted although nobody wrote around the protocol');
+    }
+  }
+
+  private go(label: string, state: State, process: number, settling: Settling, next: Partial<Settling>): void {
+    this.emit(label, replace(state, process, { settling: essential({ ...settling, ...next }) }));
+  }
+
+  private load(state: State, process: number, settling: Settling): void {
+    const { row } = state;
+    if (!row?.pending) {
+      const visible = row ? row.image : null;
+      return this.resume('reads the row', state, { visible, settled: true, acted: null, settling });
+    }
+    const fresh =
+      settling.version === row.version
+        ? {}
+        : { version: row.version, conflicted: false, reread: false, superseded: 0, fenced: 0 };
+    // A deadline can pass at any moment, and a lease can move it: each reading may find either.
+    for (const expired of settling.claimed === row.version ? [true] : [false, true]) {
+      this.go(`reads the row${expired ? ', expired' : ''}`, state, process, settling, {
+        ...fresh,
+        row,
+        expired,
+        at: 'look',
+      });
+    }
+  }
+
+  private look(state: State, process: number, settling: Settling): void {
+    const row = settling.row!;
+    const { document } = state;
+    const slot: NonNullable<Settling['slot']> =
+      document.image === null
+        ? { found: false }
+        : { found: true, version: document.version, restored: document.restored || null };
+    const prepared: PreparedRow = { version: row.version, expired: settling.expired, pending: row.pending! };
+    const verdict = this.rules.settle(prepared, slot, settling);
+    const seen = { ...settling, slot };
+    const go = (next: Partial<Settling>): void => this.go(`looks: ${verdict}`, state, process, seen, next);
+    switch (verdict) {
+      case 'commit':
+      case 'restore':
+        return go({ at: verdict });
+      case 'race':
+        return go({ at: 'fence' });
+      case 'in-flight': {
+        const visible = this.rules.inFlight === 'before' ? row.pending!.previous : row.image;
+        return this.resume('looks: in flight', state, { visible, settled: false, acted: null, settling: seen });
+      }
+      case 'superseded':
+        if (settling.superseded + 1 >= LIFT_AFTER) return go({ at: 'lift' });
+        return go({ at: 'load', superseded: settling.superseded + 1 });
+      case 'reread':
+        if (settling.conflicted && settling.fenced > LIFT_AFTER) return go({ at: 'lift' });
+        return go({ at: 'load', reread: true, conflicted: false });
+    }
+  }
+
+  private act(state: State, process: number, settling: Settling, how: 'commit' | 'restore'): void {
+    const { version, pending, image } = settling.row!;
+    const label = how === 'commit' ? 'commits the row' : 'restores the row';
+    const row = ended(state.row, version, how, this.rules.versionNamed);
+    if (row === undefined) this.go(`${label}: moved on`, state, process, settling, { at: 'load' });
+    else {
+      const after = pending!.operation === 'delete' ? null : image;
+      const visible = how === 'commit' ? after : pending!.previous;
+      const acted = how === 'commit' ? 'committed' : 'restored';
+      this.resume(label, { ...state, row }, { visible, settled: true, acted, settling });
+    }
+    this.resume(`${label}: MySQL fails`, state, null);
+  }
+
+  private fence(state: State, process: number, settling: Settling): void {
+    const { version, pending } = settling.row!;
+    const image = presence(pending!.previous) === 'present' ? pending!.previous : null;
+    const at = this.rules.fenceVersion(version);
+    const message = {
+      sender: process,
+      version: at,
+      image,
+      restored: this.rules.marked && image !== null ? at : 0,
+      abandoned: false,
+      duplicated: false,
+      answer: null,
+    };
+    this.go(
+      image === null ? `sends DELETE at ${at}` : `sends the previous image ${image} at ${at}`,
+      { ...state, messages: [...state.messages, message] },
+      process,
+      settling,
+      { at: 'answer' },
+    );
+  }
+
+  private answer(state: State, process: number, settling: Settling): void {
+    const at = state.messages.findIndex((message) => message.sender === process && !message.abandoned);
+    const { answer } = state.messages[at]!;
+    const without = { ...state, messages: state.messages.toSpliced(at, 1) };
+    const fenced = Math.min(settling.fenced + 1, LIFT_AFTER + 1);
+    if (answer === 'applied') this.go('has won the slot', without, process, settling, { fenced, at: 'restore' });
+    if (answer === 'conflict') {
+      this.go('has lost the slot', without, process, settling, { fenced, conflicted: true, at: 'load' });
+    }
+    this.resume('gets no answer', abandon(state, at), null);
+  }
+}
+
+/** Without what no later step asks for: states that differ in nothing else are one. */
+function essential(settling: Settling): Settling {
+  const fated = settling.purpose === 'look' || settling.purpose === 'race';
+  return {
+    ...settling,
+    row: settling.at === 'load' ? null : settling.row,
+    expired: settling.at === 'look' && settling.expired,
+    slot: fated ? settling.slot : null,
+  };
+}
+
+/** The sender gives up: what is under way may still arrive. Two such requests that say the same are one. */
+export function abandon(state: State, at: number): State {
+  const { answer, ...message } = state.messages[at]!;
+  const others = state.messages.toSpliced(at, 1);
+  const late = { ...message, sender: -1, abandoned: true, duplicated: false, answer: null };
+  const known = others.some(
+    (other) =>
+      other.abandoned &&
+      other.version === late.version &&
+      other.image === late.image &&
+      other.restored === late.restored,
+  );
+  return { ...state, messages: answer || known ? others : [...others, late] };
+}

@@ -1,0 +1,95 @@
+import type { Operation, PendingWrite, SlotView } from '../../../src/protocol/row.js';
+import type { History, Image } from './history.js';
+
+/** The row in MySQL. Immutable, as every part of a state: unchanged parts are shared. */
+export interface Row {
+  readonly image: Image;
+  readonly version: number;
+  readonly pending: (PendingWrite & { readonly previous: Image }) | null;
+}
+
+/** The document in Elasticsearch, or its tombstone (`image: null`), or nothing (`version: -1`). */
+export interface Document {
+  readonly image: Image;
+  readonly version: number;
+  /** 0: no marker. */
+  readonly restored: number;
+}
+
+/** A request on its way to Elasticsearch. */
+export interface Message {
+  readonly sender: number;
+  readonly version: number;
+  readonly image: Image;
+  readonly restored: number;
+  /** The sender no longer waits: the request may arrive late, or never. */
+  readonly abandoned: boolean;
+  readonly duplicated: boolean;
+  readonly answer: 'applied' | 'conflict' | null;
+}
+
+/** What a settler knows of its row: `Case` and the last reading, see src/settle. */
+export interface Settling {
+  readonly purpose: 'read' | 'wait' | 'look' | 'race' | 'sweep';
+  readonly at: 'load' | 'look' | 'commit' | 'restore' | 'fence' | 'answer' | 'lift';
+  readonly row: Row | null;
+  readonly expired: boolean;
+  readonly version: number;
+  readonly conflicted: boolean;
+  readonly reread: boolean;
+  readonly superseded: number;
+  readonly fenced: number;
+  readonly slot: SlotView | null;
+  /** The version that may be raced for whatever its deadline, or -1. */
+  readonly claimed: number;
+}
+
+export interface Process {
+  readonly at: 'start' | 'prepare' | 'send' | 'answer' | 'flip' | 'restore' | 'settle' | 'wait' | 'read' | 'end';
+  /** A writer's own version, 0 before it has one. */
+  readonly version: number;
+  readonly tries: number;
+  readonly settling: Settling | null;
+}
+
+export interface State {
+  readonly clock: number;
+  readonly row: Row | null;
+  readonly document: Document;
+  readonly messages: readonly Message[];
+  /** Versions of flips that are still on their way to MySQL although their callers were answered. */
+  readonly flips: readonly number[];
+  readonly processes: readonly Process[];
+  readonly history: History;
+}
+
+/** `save` inserts or updates, `soft` does so with a soft-deleted image, `insert` refuses an existing row. */
+export type Spec =
+  | { readonly kind: 'save' | 'soft' | 'insert'; readonly image: number }
+  | { readonly kind: 'remove' | 'database' | 'index' | 'sweeper' };
+
+/** Thrown when a step shows what must never happen. */
+export class Violation extends Error {}
+
+export function presence(image: Image): 'present' | 'absent' {
+  return image === null || image >= 100 ? 'absent' : 'present';
+}
+
+export function replace(state: State, process: number, next: Partial<Process>): State {
+  const { processes } = state;
+  return { ...state, processes: processes.with(process, { ...processes[process]!, ...next }) };
+}
+
+/** The end of a write in MySQL, by whoever: the row without its `prepare`, null for no row; undefined changes nothing. */
+export function ended(
+  row: Row | null,
+  version: number,
+  how: 'commit' | 'restore',
+  versionNamed: boolean,
+): Row | null | undefined {
+  if (!row?.pending || (versionNamed && row.version !== version)) return undefined;
+  const { operation, previous } = row.pending;
+  const gone: Operation = how === 'commit' ? 'delete' : 'insert';
+  if (operation === gone) return null;
+  return { image: how === 'commit' ? row.image : previous, version: row.version, pending: null };
+}

@@ -37,7 +37,7 @@ export interface ConsistentModuleOptions {
   deadlineMs?: number;
   /**
    * How long a writer waits for a row that is in `prepare` under another writer, and a barrier for its rows, in
-   * milliseconds. Default 5,000.
+   * milliseconds. Default `deadlineMs + writeTimeoutMs`: long enough to outlast an abandoned write and to settle it.
    */
   busyTimeoutMs?: number;
   /** Retries of a request that was refused for certain and may do better soon (connection refused, 429). */
@@ -68,7 +68,7 @@ export interface ConsistentModuleOptions {
         batchSize?: number;
         /**
          * How long no other sweeper takes claimed rows, in milliseconds. Must not be shorter than `writeTimeoutMs`.
-         * Default 10,000.
+         * Default `2 × writeTimeoutMs`, and at least 10,000.
          */
         leaseMs?: number;
         /** Most batches of one table in one run. Default 50. */
@@ -113,6 +113,7 @@ export interface ResolvedOptions {
 const ms = (least: number, most: number) => z.number().int().min(least).max(most);
 const count = (most: number) => z.number().int().min(1).max(most);
 const DAY_MS = 86_400_000;
+const LEAST_LEASE_MS = 10_000;
 
 const schema = z.strictObject({
   elasticsearch: z.custom<ClientOptions | Client>(
@@ -124,7 +125,7 @@ const schema = z.strictObject({
   groupCommit: z.boolean().default(true),
   writeTimeoutMs: ms(10, 60_000).default(2_000),
   deadlineMs: ms(20, DAY_MS).optional(),
-  busyTimeoutMs: ms(0, 600_000).default(5_000),
+  busyTimeoutMs: ms(0, 600_000).optional(),
   retry: z
     .strictObject({ attempts: z.number().int().min(0).max(20).default(3), backoffMs: ms(1, 10_000).default(50) })
     .prefault({}),
@@ -142,7 +143,7 @@ const schema = z.strictObject({
       z.strictObject({
         intervalMs: ms(50, DAY_MS).default(1_000),
         batchSize: count(1_000).default(200),
-        leaseMs: ms(100, DAY_MS).default(10_000),
+        leaseMs: ms(100, DAY_MS).optional(),
         maxBatchesPerRun: count(10_000).default(50),
       }),
     ])
@@ -164,8 +165,12 @@ export function resolveOptions(options: ConsistentModuleOptions): ResolvedOption
   }
   const given = parsed.data;
   const deadlineMs = given.deadlineMs ?? 2 * given.writeTimeoutMs + 1_000;
-  crossCheck({ ...given, deadlineMs });
-  return { ...given, deadlineMs };
+  const busyTimeoutMs = given.busyTimeoutMs ?? deadlineMs + given.writeTimeoutMs;
+  const leaseMs = Math.max(LEAST_LEASE_MS, 2 * given.writeTimeoutMs);
+  const sweeper = given.sweeper && { ...given.sweeper, leaseMs: given.sweeper.leaseMs ?? leaseMs };
+  const resolved = { ...given, deadlineMs, busyTimeoutMs, sweeper };
+  crossCheck(resolved);
+  return resolved;
 }
 
 function crossCheck(options: ResolvedOptions): void {

@@ -9,8 +9,11 @@ import { SendFailure } from './send.failure.js';
  * the slot finds out.
  */
 
-/** Long enough for a person, too short to carry a document away (Elasticsearch quotes field values). */
+/** Long enough for a person, too short to carry a document away. */
 const MAX_REASON_CHARACTERS = 500;
+
+/** Where Elasticsearch quotes a document's values: errors and logs are no place for a row's contents. */
+const QUOTED_CONTENTS = /\.? Preview of field's value: .*$|, the prefix of the first immense term is: .*$/is;
 
 /** Codes of errors that happen before there is a connection. */
 const NEVER_CONNECTED_CODES = new Set([
@@ -152,7 +155,8 @@ function elasticsearchError(status: number, body: unknown): ErrorBody | null {
 
 function readError(error: unknown): ErrorBody {
   const { type, reason } = isRecord(error) ? error : {};
-  return { type: typeof type === 'string' ? type : '', reason: typeof reason === 'string' ? shorten(reason) : '' };
+  const text = typeof reason === 'string' ? reason.replace(QUOTED_CONTENTS, '') : '';
+  return { type: typeof type === 'string' ? type : '', reason: shorten(text) };
 }
 
 /** Looks for the first error in the chain of causes that tells how it came about. */

@@ -16,8 +16,8 @@ export const ER_DUP_ENTRY = 1062;
 const ER_LOCK_DEADLOCK = 1213;
 /** SQLSTATE classes: data exception, integrity constraint violation, SIGNAL by a trigger. */
 const REFUSED_CLASSES = new Set(['21', '22', '23', '45']);
-/** Errors of the same nature that MySQL reports as HY000. */
-const REFUSED_ERRNOS = new Set([1364, 1366, 1105, 3140, 3141, 3819, 4025]);
+/** Errors of the same nature that MySQL reports as HY000, or (1265, data truncated) as a warning that strict mode raised. */
+const REFUSED_ERRNOS = new Set([1265, 1364, 1366, 1105, 3140, 3141, 3819, 4025]);
 
 export function driverErrorOf(error: unknown): DriverError {
   const wrapped = error as { driverError?: DriverError } & DriverError;

@@ -3,6 +3,7 @@ import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyTexts } from '../entity/row.key.js';
 import { InvalidSchemaError } from '../errors.js';
+import type { RowStore, SqlRunner, VersionedKey } from './row.store.js';
 import { parkedTableSql } from './consistent.migration.js';
 import { errnoOf } from './mysql.errors.js';
 
@@ -16,6 +17,13 @@ export type ParkReason =
   | 'previous-image-refused'
   /** `decider: 'mysql'`: Elasticsearch refuses the document of a write that is decided. */
   | 'document-refused';
+
+/** What parking needs to know of a row. */
+export interface RowToPark extends VersionedKey {
+  readonly image: RowImage;
+  readonly documentId: string;
+  readonly parked?: boolean;
+}
 
 export interface ParkedRow {
   readonly id: string;
@@ -58,15 +66,28 @@ export class ParkedStore {
     });
   }
 
-  async record(
+  /**
+   * Parks a row and says why, both or neither: one without the other would be a row that nobody finds. For a row that is
+   * parked already, one more attempt is counted. False when the row is no longer in `prepare` at this version.
+   */
+  async park(store: RowStore, row: RowToPark, reason: ParkReason, error: unknown): Promise<boolean> {
+    return this.dataSource.transaction(async (manager) => {
+      if (!row.parked && !(await store.park(row, manager))) return false;
+      await this.record(manager, store.binding, row, reason, error);
+      return true;
+    });
+  }
+
+  private async record(
+    runner: SqlRunner,
     binding: EntityBinding,
-    row: { image: RowImage; version: number; documentId: string },
+    row: RowToPark,
     reason: ParkReason,
     error: unknown,
   ): Promise<void> {
     const key = JSON.stringify(keyTexts(binding, row.image));
     const message = String((error as Error)?.message ?? error).slice(0, MAX_ERROR_LENGTH);
-    await this.dataSource.query(
+    await runner.query(
       `INSERT INTO consistent_parked
          (entity, table_name, row_key, key_hash, document_id, version, reason, attempts, last_error, parked_at, updated_at)
        VALUES (?, ?, ?, SHA2(?, 256), ?, ?, ?, 1, ?, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)) AS fresh

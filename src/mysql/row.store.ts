@@ -178,8 +178,8 @@ export class RowStore {
     );
   }
 
-  async park(row: VersionedKey): Promise<boolean> {
-    return (await this.change(this.binding.dataSource, this.statements.park(), pairs([row]))).affectedRows === 1;
+  async park(row: VersionedKey, runner: SqlRunner = this.binding.dataSource): Promise<boolean> {
+    return (await this.change(runner, this.statements.park(), pairs([row]))).affectedRows === 1;
   }
 
   /** The new version, or null when the row is no longer parked at this one. */

@@ -9,8 +9,8 @@ import {
 } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { BarrierTimeoutError, UnsupportedOperationError } from '../errors.js';
-import { Consistency } from '../consistency.columns.js';
 import type { VersionedKey } from '../mysql/row.store.js';
+import { refuseCache, repairable } from './find.options.js';
 import type { ReadRepairer } from './read.repairer.js';
 
 export interface ReadOptions {
@@ -37,7 +37,9 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   async find(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<Entity[]> {
     const { barrier, ...find } = options;
     if (barrier) await this.barrier();
-    const rows = await this.onPrimary((manager) => manager.find(this.target, this.complete(find)));
+    const rows = await this.onPrimary((manager) =>
+      manager.find(this.target, repairable(this.context.binding.metadata, find)),
+    );
     return this.toBeSeen(rows, find);
   }
 
@@ -49,10 +51,12 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     }
     const { barrier, ...find } = options;
     if (barrier) await this.barrier();
-    const row = await this.onPrimary((manager) => manager.findOne(this.target, this.complete(find)));
+    const row = await this.onPrimary((manager) =>
+      manager.findOne(this.target, repairable(this.context.binding.metadata, find)),
+    );
     if (!row) return null;
     const [repaired] = await this.toBeSeen([row], find);
-    return repaired ?? this.firstToBeSeen(this.complete(find));
+    return repaired ?? this.firstToBeSeen(repairable(this.context.binding.metadata, find));
   }
 
   /** The row that MySQL found first is not to be seen (an undecided insert); one behind it may be. */
@@ -81,13 +85,15 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   async findAndCount(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<[Entity[], number]> {
     const { barrier = true, ...find } = options;
     if (barrier) await this.barrier();
-    const [rows, count] = await this.onPrimary((manager) => manager.findAndCount(this.target, this.complete(find)));
+    const [rows, count] = await this.onPrimary((manager) =>
+      manager.findAndCount(this.target, repairable(this.context.binding.metadata, find)),
+    );
     return [await this.toBeSeen(rows, find), count];
   }
 
   async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
     const { barrier = true, ...find } = options;
-    this.refuseCache(find.cache);
+    refuseCache(this.context.binding.metadata, find.cache);
     if (barrier) await this.barrier();
     return this.onPrimary((manager) => manager.count(this.target, find));
   }
@@ -100,7 +106,7 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     const rows = await this.onPrimary((manager) => {
       const own = manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>;
       const built = build(own);
-      this.refuseCache(built.expressionMap.cache);
+      refuseCache(this.context.binding.metadata, built.expressionMap.cache);
       return built.getMany();
     });
     return this.repairer.repairEntities(this.context, rows);
@@ -154,27 +160,5 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
     } finally {
       await runner.release();
     }
-  }
-
-  private refuseCache(cache: unknown): void {
-    if (!cache) return;
-    const { name } = this.context.binding;
-    throw new UnsupportedOperationError(`${name}: cached results can be older than the index. Leave \`cache\` out.`);
-  }
-
-  /** A narrow `select` still needs the key, the row's state and its delete date, or nothing could be repaired. */
-  private complete<Options extends FindOneOptions<Entity> | FindManyOptions<Entity>>(options: Options): Options {
-    const { metadata } = this.context.binding;
-    this.refuseCache(options.cache);
-    const { select } = options;
-    if (!select) return options;
-    const embedded = metadata.embeddeds.find((candidate) => candidate.type === Consistency)!.propertyName;
-    const needed: Record<string, unknown> = { [embedded]: { state: true, version: true } };
-    for (const column of metadata.primaryColumns) needed[column.propertyName] = true;
-    if (metadata.deleteDateColumn) needed[metadata.deleteDateColumn.propertyName] = true;
-    const chosen: Record<string, unknown> = Array.isArray(select)
-      ? Object.fromEntries((select as string[]).map((property) => [property, true]))
-      : { ...(select as Record<string, unknown>) };
-    return { ...options, select: { ...chosen, ...needed } };
   }
 }

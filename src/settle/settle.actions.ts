@@ -80,8 +80,8 @@ export class SettleActions {
 
   async park(item: Prepared, reason: ParkReason, error: unknown, turn: Round): Promise<void> {
     const { state, row, documentId } = item;
-    await this.parked.record(this.binding, { image: row.image, version: row.version, documentId }, reason, error);
-    if (!row.parked) await this.store.park(row);
+    // Settled by somebody else meanwhile: the next round tells how.
+    if (!(await this.parked.park(this.store, { ...row, documentId }, reason, error))) return;
     this.events.emit('parked', { entity: this.binding.name, key: row.key.id, version: row.version, reason });
     const forward = reason === 'commit-refused' || reason === 'document-refused';
     turn.finish(state, { ...row, parked: true }, forward ? imageAfter(row) : imageBefore(row), false);

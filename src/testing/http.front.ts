@@ -128,7 +128,8 @@ function respond(response: ServerResponse, answer: Answer, stall = false): void 
 }
 
 export function cut(socket: Socket, style: CutStyle = 'reset'): void {
-  if (style === 'reset') socket.resetAndDestroy();
+  // Node never closes a socket that is reset while its FIN is under way: the process would spin at its end.
+  if (style === 'reset' && !socket.writableEnded) socket.resetAndDestroy();
   else socket.destroy();
 }
 

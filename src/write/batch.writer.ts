@@ -1,6 +1,6 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
-import { InvalidOptionsError } from '../errors.js';
+import { InvalidOptionsError, ShuttingDownError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
 import { CONNECTION_BROKE, prepareInTransaction } from './prepare.transaction.js';
@@ -39,10 +39,25 @@ export class BatchWriter {
     const outcomes: WriteOutcome<Entity>[] = [];
     for (let from = 0; from < entities.length; from += chunkSize) {
       const chunk = entities.slice(from, from + chunkSize);
-      outcomes.push(...(await this.writer.track(() => this.writeChunk(context, kind, chunk))));
+      outcomes.push(...(await this.writeTracked(context, kind, chunk, from === 0)));
       options.onProgress?.({ done: outcomes.length, total: entities.length });
     }
     return outcomes;
+  }
+
+  /** Shutdown may begin between two chunks: then what is already written must still be told. */
+  private async writeTracked<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    chunk: readonly Entity[],
+    first: boolean,
+  ): Promise<WriteOutcome<Entity>[]> {
+    try {
+      return await this.writer.track(() => this.writeChunk(context, kind, chunk));
+    } catch (error) {
+      if (first || !(error instanceof ShuttingDownError)) throw error;
+      return chunk.map((entity) => ({ status: 'failed', entity, error }));
+    }
   }
 
   private async writeChunk<Entity extends ObjectLiteral>(

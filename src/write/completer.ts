@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext, Lane } from '../entity/entity.context.js';
 import type { ConsistentError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import type { ParkReason } from '../mysql/parked.store.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { decideAfterConflict, decideAfterIndex } from '../protocol/write.decision.js';
@@ -191,21 +192,12 @@ export class Completer {
 
   /** Certainly not applied: the undo image goes back without a race, nobody else has anything to put at this version. */
   private async restore(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { key, version, pending, image, documentId } = write;
+    const { key, version, pending } = write;
     try {
       await context.store.restore({ key, version, operation: pending.operation });
     } catch (error) {
       if (classifyMysqlError(error) === 'refused') {
-        await context.parked
-          .record(context.binding, { image, version, documentId }, 'restore-refused', error)
-          .catch(() => undefined);
-        await context.store.park({ key, version }).catch(() => false);
-        context.events.emit('parked', {
-          entity: context.binding.name,
-          key: key.id,
-          version,
-          reason: 'restore-refused',
-        });
+        await this.park(context, write, 'restore-refused', error).catch(() => undefined);
       }
       context.logger.warn(
         `${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`,
@@ -218,17 +210,10 @@ export class Completer {
 
   /** `decider: 'mysql'`: the write stands, its document does not; a person must look. */
   private async parkRefused(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { key, version, image, documentId } = write;
+    const { key } = write;
     const { reason } = outcome as Extract<IndexOutcome, { kind: 'refused' }>;
     try {
-      await context.parked.record(
-        context.binding,
-        { image, version, documentId },
-        'document-refused',
-        new Error(reason),
-      );
-      await context.store.park({ key, version });
-      context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason: 'document-refused' });
+      await this.park(context, write, 'document-refused', new Error(reason));
     } catch (error) {
       context.logger.warn(
         `${context.binding.name}: a refused document could not be parked yet: ${(error as Error).message}`,
@@ -238,6 +223,12 @@ export class Completer {
       `${context.binding.name} ${key.id}: Elasticsearch refuses the document of a decided write: ${reason}`,
     );
     return DEFERRED;
+  }
+
+  private async park(context: EntityContext, write: PreparedWrite, reason: ParkReason, error: unknown): Promise<void> {
+    if (!(await context.parked.park(context.store, write, reason, error))) return;
+    const { key, version } = write;
+    context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason });
   }
 
   private report(write: PreparedWrite, completion: Completion): void {

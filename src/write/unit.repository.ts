@@ -1,5 +1,6 @@
 import type { FindManyOptions, FindOneOptions, ObjectLiteral } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
+import { repairable } from '../settle/find.options.js';
 import type { PrepareOptions } from './preparer.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
@@ -32,9 +33,10 @@ export class UnitRepository<Entity extends ObjectLiteral> {
     return this.unit.write(this.context, 'recover', entity, options);
   }
 
-  find(options?: FindManyOptions<Entity>): Promise<Entity[]> {
+  find(options: FindManyOptions<Entity> = {}): Promise<Entity[]> {
+    const { binding } = this.context;
     return this.unit.read(this.context, (manager) =>
-      manager.find(this.context.binding.target as never, options as never),
+      manager.find(binding.target as never, repairable(binding.metadata, options) as never),
     );
   }
 

@@ -38,17 +38,23 @@ describe('the pages made from the source', () => {
       .split('\n')
       .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.replaceAll(/[`,]|\(.*\)/g, '').trim()));
     const documented = new Map(rows.map(([, name, , preset]) => [name, preset]));
-    const { elasticsearch: _given, deadlineMs, ...resolved } = resolveOptions({ elasticsearch: {} as never });
+    const { elasticsearch: _given, ...all } = resolveOptions({ elasticsearch: {} as never });
+    const { deadlineMs, busyTimeoutMs, ...resolved } = all;
     for (const [name, value] of Object.entries(resolved)) {
       if (typeof value !== 'object') expect([name, documented.get(name)]).toEqual([name, String(value)]);
       else {
         for (const [part, preset] of Object.entries(value)) {
+          if (name === 'sweeper' && part === 'leaseMs') continue;
           expect([name, part, documented.get(`${name}.${part}`)]).toEqual([name, part, String(preset)]);
         }
       }
     }
     expect(documented.get('deadlineMs')).toBe('2 × writeTimeoutMs + 1000');
     expect(deadlineMs).toBe(2 * resolved.writeTimeoutMs + 1_000);
+    expect(documented.get('busyTimeoutMs')).toContain('deadlineMs + writeTimeoutMs');
+    expect(busyTimeoutMs).toBe(deadlineMs + resolved.writeTimeoutMs);
+    expect(documented.get('sweeper.leaseMs')).toBe('2 × writeTimeoutMs and at least 10000');
+    expect(all.sweeper).toMatchObject({ leaseMs: 10_000 });
   });
 
   it('list every error that the package exports, as it is', () => {

@@ -13,7 +13,7 @@ describe('options', () => {
       decider: 'elasticsearch',
       writeTimeoutMs: 2_000,
       deadlineMs: 5_000,
-      busyTimeoutMs: 5_000,
+      busyTimeoutMs: 7_000,
       retry: { attempts: 3, backoffMs: 50 },
       readRepair: { timeoutMs: 2_000, concurrency: 4, batchSize: 200, maxQueued: 10_000 },
       sweeper: { intervalMs: 1_000, batchSize: 200, leaseMs: 10_000, maxBatchesPerRun: 50 },

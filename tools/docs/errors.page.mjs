@@ -7,7 +7,7 @@ Everything this library throws on purpose extends \`ConsistentError\`. Match on 
 
 - \`retryable\` is true when the very same call may succeed later without a change by a person.
 - \`data\` holds facts a program can act on, such as entity, key and version. The library puts no column values there but
-  the key's. Elasticsearch's and MySQL's own messages are passed on, and those may quote a value.
+  the key's, and Elasticsearch's reasons lose the values that they quote. MySQL's messages may quote one.
 - \`cause\` is the error underneath, where there is one.
 
 MySQL's own errors (a duplicate key, a failed foreign key) reach the caller as TypeORM throws them. After one of them

@@ -126,6 +126,18 @@ describe('relations', () => {
     expect(author!.books).toMatchObject([{ title: 'by Ann' }]);
   });
 
+  it('repairs what a narrow select of a relation returns', async () => {
+    const ann = await authors.save({ name: 'Ann' });
+    const { id } = await books.save({ title: 'narrow', author: ann });
+    await answers.vanished(() => authors.save({ id: ann.id, name: 'Undecided' }));
+    const [found] = await books.find({
+      where: { id },
+      relations: { author: true },
+      select: { title: true, author: { name: true } },
+    });
+    expect(found).toMatchObject({ title: 'narrow', author: { name: 'Ann' } });
+  });
+
   it('repairs the related entity too where the relation itself had to go back', async () => {
     const [ann, bob] = [await authors.save({ name: 'Ann' }), await authors.save({ name: 'Bob' })];
     const { id } = await books.save({ title: 'both undecided', author: ann });

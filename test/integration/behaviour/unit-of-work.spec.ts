@@ -207,6 +207,8 @@ describe('a unit of work', () => {
         ['r4', 4],
       ]);
       expect(await a.findOne({ where: { id: 'r3' } })).toBeNull();
+      expect(await a.find({ where: { id: 'r2' }, select: { balance: true } })).toMatchObject([{ balance: 1 }]);
+      await expect(a.find({ cache: true })).rejects.toThrow(/cache/);
     });
     expect(await held('account', 'r3')).toEqual({ row: undefined, document: undefined });
   });

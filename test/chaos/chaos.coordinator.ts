@@ -12,6 +12,7 @@ import { readStores, waitUntilSettled } from './final.comparison.js';
 import { nowNs } from './history.js';
 import { judge, type Judgement } from './history.judge.js';
 import { itemModules } from './item.entity.js';
+import { OrphanReaper } from './orphan.reaper.js';
 import { StoreServers } from './store.servers.js';
 import { WorkerHandle } from './worker.handle.js';
 
@@ -65,6 +66,7 @@ export class ChaosRun {
   private workers: WorkerHandle[] = [];
   private readonly under = new Set<Promise<unknown>>();
   private workerKills = 0;
+  private reaper!: OrphanReaper;
 
   constructor(
     private readonly options: ChaosOptions,
@@ -78,11 +80,14 @@ export class ChaosRun {
     const begun = performance.now();
     try {
       await this.prepareStores();
+      this.reaper = new OrphanReaper(this.mysqlUrl);
+      this.reaper.start();
       await this.startWorkers();
       await this.playSchedule();
       await this.quieten();
       return await this.conclude(begun);
     } finally {
+      await this.reaper?.stop();
       await Promise.all(this.workers.map((worker) => worker.stop(0)));
       await Promise.all(this.proxies.map((proxy) => proxy.stop()));
       await this.servers.remove();
@@ -217,6 +222,8 @@ export class ChaosRun {
 
   private async conclude(begun: number): Promise<ChaosOutcome> {
     const { url } = this.servers.elasticsearch;
+    await this.reaper.stop();
+    if (this.reaper.reaped > 0) this.notes.push(`${this.reaper.reaped} transactions of vanished clients were ended`);
     const sweeping = await this.application(false);
     const stuck = await waitUntilSettled(this.mysqlUrl, SETTLE_TIMEOUT_MS).finally(() => sweeping.close());
     const final = await readStores(this.mysqlUrl, url);

@@ -15,7 +15,9 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker.messages.js';
  * killed at any moment.
  */
 const OUTAGE_PAUSE_MS = 500;
-const READER_PAUSE_MS = 8;
+/** Reads are many times cheaper than writes; unbridled they would take the machine for themselves. */
+const READER_PAUSE_MS = 20;
+const BLIND_PAUSE_MS = 60;
 const PROGRESS_MS = 100;
 
 class Worker {
@@ -63,6 +65,7 @@ class Worker {
         this.progress.writes -= operation.writes.length;
       }
       if (answers.some(isOutage)) await sleep(OUTAGE_PAUSE_MS);
+      else if (answers.some(({ result }) => result === 'blind')) await sleep(BLIND_PAUSE_MS);
       else if (onlyReads) await sleep(READER_PAUSE_MS);
     }
   }

@@ -24,8 +24,8 @@ export interface ConsistentModuleOptions {
    */
   acknowledge?: 'committed' | 'indexed';
   /**
-   * Writes of concurrent callers share MySQL transactions, bulk requests and flips; a lone writer waits for nobody.
-   * `false`: each has its own of each. Default true.
+   * Whether writes of concurrent callers share MySQL transactions, bulk requests and flips; a lone writer waits for nobody either way.
+   * Default true.
    */
   groupCommit?: boolean;
   /** Longest time for one index request, connection included, in milliseconds. Default 2,000. */

@@ -18,6 +18,16 @@ export interface ConsistentModuleOptions {
    * linearizable. `mysql` (available): a prepared write is decided, the index follows. Default `elasticsearch`.
    */
   decider?: Decider;
+  /**
+   * When a write resolves. `committed`: both stores hold it and the row is flipped. `indexed`: it is decided, and the
+   * flip follows (shutdown waits for it, a crash leaves it to the sweeper); one round trip less. Default `committed`.
+   */
+  acknowledge?: 'committed' | 'indexed';
+  /**
+   * Whether writes of concurrent callers share MySQL transactions, bulk requests and flips; a lone writer waits for nobody either way.
+   * Default true.
+   */
+  groupCommit?: boolean;
   /** Longest time for one index request, connection included, in milliseconds. Default 2,000. */
   writeTimeoutMs?: number;
   /**
@@ -85,6 +95,8 @@ export interface ConsistentModuleOptions {
 export interface ResolvedOptions {
   elasticsearch: ClientOptions | Client;
   decider: Decider;
+  acknowledge: 'committed' | 'indexed';
+  groupCommit: boolean;
   writeTimeoutMs: number;
   deadlineMs: number;
   busyTimeoutMs: number;
@@ -109,6 +121,8 @@ const schema = z.strictObject({
     "give `elasticsearch`: a Client, or its options such as { node: 'http://localhost:9200' }",
   ),
   decider: z.enum(['elasticsearch', 'mysql']).default('elasticsearch'),
+  acknowledge: z.enum(['committed', 'indexed']).default('committed'),
+  groupCommit: z.boolean().default(true),
   writeTimeoutMs: ms(10, 60_000).default(2_000),
   deadlineMs: ms(20, DAY_MS).optional(),
   busyTimeoutMs: ms(0, 600_000).optional(),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
-import type { DataSource } from 'typeorm';
+import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
 import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
@@ -10,7 +10,7 @@ import { ensureIndex } from './elasticsearch/index.bootstrap.js';
 import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
-import type { EntityContext } from './entity/entity.context.js';
+import type { EntityContext, Lane } from './entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
@@ -20,6 +20,9 @@ import { ReadRepairer } from './settle/read.repairer.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
 import { Settler } from './settle/settler.js';
 import { BypassGuardSubscriber } from './write/bypass.guard.js';
+import { makeFlipGroup } from './write/flip.group.js';
+import { makeIndexGroup } from './write/index.group.js';
+import { PrepareGroup } from './write/prepare.group.js';
 import { Writer } from './write/writer.js';
 
 interface Registration {
@@ -48,8 +51,11 @@ export class ConsistentRegistry implements ConsistentRuntime {
   private readonly contexts: EntityContext[] = [];
   private readonly byRepository = new Map<ConsistentRepositoryClass, Map<string, EntityContext>>();
   private readonly byEntity = new Map<Function, EntityContext[]>();
+  /** The library's own TypeORM subscribers: any other wants TypeORM's events. */
+  private readonly ownSubscribers = new Set<object>();
   private readonly parkedStores = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
   /** Which DataSource an instance came from, where its class is registered for several. */
+  private readonly followed = new Set<EntityContext>();
   private readonly origins = new WeakMap<object, EntityContext>();
 
   constructor(
@@ -195,7 +201,18 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const store = new RowStore(binding);
     const settler = new Settler(store, documents, parked, events);
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
-    return { binding, store, documents, parked, settler, queue, options, events, logger };
+    const lane = (shared: boolean): Lane => ({
+      index: makeIndexGroup(documents, binding, shared),
+      flips: makeFlipGroup(store, shared),
+    });
+    const many = lane(true);
+    const single = options.groupCommit ? many : lane(false);
+    const parts = { binding, store, documents, parked, settler, queue, single, many, options, events, logger };
+    // The group makes writes that carry their context, so it is the last part and knows the whole.
+    const context = { ...parts } as EntityContext;
+    return Object.assign(context, {
+      prepares: new PrepareGroup(context, this.ownSubscribers),
+    });
   }
 
   private async parkedStore(dataSource: DataSource): Promise<ParkedStore> {
@@ -245,15 +262,18 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const shared = this.byEntity.get(binding.target)!;
     if (shared.length > 1) for (const each of shared) this.follow(each);
     if (guard === 'off') return;
-    binding.dataSource.subscribers.push(new BypassGuardSubscriber(binding, guard, this.logger));
+    this.subscribe(binding.dataSource, new BypassGuardSubscriber(binding, guard, this.logger));
   }
 
-  private readonly followed = new Set<EntityContext>();
+  private subscribe(dataSource: DataSource, subscriber: EntitySubscriberInterface): void {
+    this.ownSubscribers.add(subscriber);
+    dataSource.subscribers.push(subscriber);
+  }
 
   private follow(context: EntityContext): void {
     if (this.followed.has(context)) return;
     this.followed.add(context);
-    context.binding.dataSource.subscribers.push({
+    this.subscribe(context.binding.dataSource, {
       listenTo: () => context.binding.target,
       afterLoad: (entity: object) => {
         this.origins.set(entity, context);

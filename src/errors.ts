@@ -144,6 +144,12 @@ export class PartialWriteError extends ConsistentError {
   readonly retryable = false;
 }
 
+/** More writes are waiting than the library holds in memory; nothing was written. Do: slow down, try again later. */
+export class OverloadedError extends ConsistentError {
+  readonly code = 'OVERLOADED';
+  readonly retryable = true;
+}
+
 /** The module is shutting down and takes no new writes; those under way are drained. */
 export class ShuttingDownError extends ConsistentError {
   readonly code = 'SHUTTING_DOWN';

@@ -46,6 +46,7 @@ export {
   InvalidSchemaError,
   MappingConflictError,
   OutcomeUnknownError,
+  OverloadedError,
   PartialWriteError,
   ProtocolBypassedError,
   ReadUnsettledError,

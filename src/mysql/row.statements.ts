@@ -2,8 +2,8 @@ import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import { restoreAssignments, restoreHint, undoObject } from './column.codec.js';
 
 /** MySQL's clock in µs since 1970, whatever the session's time zone: `UNIX_TIMESTAMP(NOW(6))` repeats an hour a year. */
-const NOW_MICROS = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`;
-const DEADLINE = 'UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND';
+export const NOW_MICROS = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`;
+export const DEADLINE = 'UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND';
 
 export const quote = (identifier: string): string => `\`${identifier.replaceAll('`', '``')}\``;
 
@@ -37,7 +37,7 @@ export class RowStatements {
       .join('');
   }
 
-  private get nextVersion(): string {
+  get nextVersion(): string {
     return `LAST_INSERT_ID(GREATEST(${this.version} + 1, CAST(${NOW_MICROS} AS UNSIGNED)))`;
   }
 
@@ -113,6 +113,18 @@ export class RowStatements {
 
   private previousText(column: BoundColumn): string {
     return column.codec.previousText(this.previous);
+  }
+
+  /** The current image of rows, up to WHERE. */
+  imageColumns(): string {
+    const columns = this.binding.columns.map((column, at) => `${column.codec.text} AS c${at}`);
+    return `SELECT ${this.version} AS version, CAST(${this.deadline} AS CHAR) AS deadline, ${columns.join(', ')} FROM ${this.table}`;
+  }
+
+  /** As `imageColumns`, with the state and who may decide. */
+  lockColumns(): string {
+    const columns = this.binding.columns.map((column, at) => `${column.codec.text} AS c${at}`);
+    return `SELECT ${this.state} AS state, ${this.version} AS version, ${columns.join(', ')} FROM ${this.table}`;
   }
 
   /** The flip of inserts and updates. Parameters: [keys … if several,] then key …, version per row. */

@@ -243,7 +243,7 @@ export class RowStore {
     };
   }
 
-  private imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
+  imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
     const image: Record<string, string | null> = {};
     this.binding.columns.forEach((column, at) => {
       image[column.name] = textOf(row[`${prefix}${at}`]);
@@ -283,7 +283,7 @@ function textOf(value: unknown): string | null {
   return Buffer.isBuffer(value) ? value.toString('utf8') : String(value as string | number);
 }
 
-function versionOf(value: unknown): number {
+export function versionOf(value: unknown): number {
   const version = Number(value);
   if (!Number.isSafeInteger(version) || version < 0 || version > MAX_VERSION) {
     throw new RangeError(`version ${String(value)} is outside 0 … ${MAX_VERSION}`);

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntityContext } from '../entity/entity.context.js';
+import type { EntityContext, Lane } from '../entity/entity.context.js';
 import type { ConsistentError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkReason } from '../mysql/parked.store.js';
@@ -7,6 +7,7 @@ import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { decideAfterConflict, decideAfterIndex } from '../protocol/write.decision.js';
 import type { Resolution } from '../settle/resolution.js';
+import type { IndexRequest } from './index.group.js';
 import type { PreparedWrite } from './prepared.write.js';
 import { indexRejected, indexUnavailable, outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
 
@@ -36,71 +37,48 @@ const DEFERRED: Completion = { status: 'deferred' };
  * ```
  */
 export class Completer {
-  async complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
-    const completions = writes.map((): Completion => COMMITTED);
-    const groups = new Map<EntityContext, number[]>();
-    writes.forEach((write, at) => {
-      if (write.complete) return;
-      const group = groups.get(write.context);
-      if (group) group.push(at);
-      else groups.set(write.context, [at]);
-    });
-    await Promise.all(
-      [...groups].map(async ([context, positions]) => {
-        const ended = await this.completeGroup(
-          context,
-          positions.map((at) => writes[at]!),
-        );
-        positions.forEach((at, place) => {
-          completions[at] = ended[place]!;
-        });
-      }),
-    );
-    writes.forEach((write, at) => this.report(write, completions[at]!));
-    return completions;
+  private readonly flipping = new Set<Promise<void>>();
+
+  /** One completion for each write, in order. */
+  complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
+    return Promise.all(writes.map((write) => this.completeOne(write, write.context.many)));
   }
 
-  private async completeGroup(context: EntityContext, writes: readonly PreparedWrite[]): Promise<Completion[]> {
-    const outcomes = await this.index(context, writes);
-    const landed = writes.filter((_, at) => outcomes[at]!.kind === 'applied');
-    const flips = this.flip(context, landed);
-    const completions = await Promise.all(writes.map((write, at) => this.afterIndex(context, write, outcomes[at]!)));
-    await flips;
-    return completions;
+  async completeOne(write: PreparedWrite, lane: Lane = write.context.single): Promise<Completion> {
+    const completion = write.complete ? COMMITTED : await this.afterIndex(lane, write, await this.index(lane, write));
+    this.report(write, completion);
+    return completion;
   }
 
-  /** Sends the documents; repeats, within the time limit, what was refused for certain and may do better soon. */
-  private async index(context: EntityContext, writes: readonly PreparedWrite[]): Promise<IndexOutcome[]> {
-    const { binding, options } = context;
-    const endsAt = performance.now() + options.writeTimeoutMs;
-    const outcomes = Array.from<IndexOutcome>({ length: writes.length });
-    let open = writes.map((_, at) => at);
-    for (let attempt = 0; open.length > 0; attempt++) {
-      const timeoutMs = Math.max(1, endsAt - performance.now());
-      const requests = open.map((at) => ({
-        id: writes[at]!.documentId,
-        version: writes[at]!.version,
-        body: writes[at]!.body,
-      }));
-      const answers = await context.documents.write(binding.alias, requests, {
-        timeoutMs,
-        refresh: binding.options.refresh ?? false,
-      });
-      open.forEach((at, place) => {
-        outcomes[at] = answers[place]!;
-      });
-      const pauseMs = options.retry.backoffMs * 2 ** attempt;
-      const mayRetry = attempt < options.retry.attempts && performance.now() + pauseMs < endsAt;
-      open = open.filter((at) => decideAfterIndex(outcomes[at]!, writes[at]!.pending.decider, mayRetry) === 'retry');
-      if (open.length > 0) await sleep(pauseMs);
+  /** Sends the document; repeats, within the time limit, what was refused for certain and may do better soon. */
+  private async index(lane: Lane, write: PreparedWrite): Promise<IndexOutcome> {
+    const { context, documentId: id, version, body, pending } = write;
+    const { writeTimeoutMs, retry } = context.options;
+    const endsAt = performance.now() + writeTimeoutMs;
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await this.send(lane, { write: { id, version, body }, endsAt });
+      if (outcome.kind === 'applied') return outcome;
+      const pauseMs = retry.backoffMs * 2 ** attempt;
+      const mayRetry = attempt < retry.attempts && performance.now() + pauseMs < endsAt;
+      if (decideAfterIndex(outcome, pending.decider, mayRetry) !== 'retry') return outcome;
+      await sleep(pauseMs);
     }
-    return outcomes;
   }
 
-  private async afterIndex(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+  /** A full queue has sent nothing. */
+  private async send({ index }: Lane, request: IndexRequest): Promise<IndexOutcome> {
+    try {
+      return await index.add(request);
+    } catch (error) {
+      return { kind: 'unavailable', certain: true, reason: (error as Error).message, cause: error };
+    }
+  }
+
+  private async afterIndex(lane: Lane, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+    const { context } = write;
     switch (decideAfterIndex(outcome, write.pending.decider, false)) {
       case 'commit':
-        return COMMITTED;
+        return this.flip(lane, write);
       case 'look':
         return this.look(context, write);
       case 'race':
@@ -117,23 +95,33 @@ export class Completer {
     }
   }
 
-  /** Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. */
-  private async flip(context: EntityContext, landed: readonly PreparedWrite[]): Promise<void> {
-    if (landed.length === 0) return;
-    const rows = landed.map(({ key, version, pending }) => ({ key, version, operation: pending.operation }));
-    const flipped = context.store.commit(rows).catch(async (error: unknown) => {
-      // One row that MySQL refuses must not keep its neighbours in prepare.
-      if (rows.length > 1 && classifyMysqlError(error) === 'refused') {
-        for (const row of rows)
-          await context.store.commit([row]).catch((refusal: unknown) => this.notFlipped(context, refusal));
-      } else this.notFlipped(context, error);
+  /**
+   * Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. With
+   * `acknowledge: 'indexed'` the caller does not wait for it.
+   */
+  private async flip({ flips }: Lane, write: PreparedWrite): Promise<Completion> {
+    const { context, key, version, pending } = write;
+    const flipped = flips.add({ key, version, operation: pending.operation }).then(
+      (error) => {
+        if (error) this.notFlipped(context, error);
+      },
+      (error: unknown) => this.notFlipped(context, error),
+    );
+    this.flipping.add(flipped);
+    void flipped.finally(() => this.flipping.delete(flipped));
+    if (context.options.acknowledge === 'indexed') return COMMITTED;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, context.options.writeTimeoutMs);
     });
-    const limit = new AbortController();
-    await Promise.race([
-      flipped,
-      sleep(context.options.writeTimeoutMs, undefined, { signal: limit.signal }).catch(() => undefined),
-    ]);
-    limit.abort();
+    await Promise.race([flipped, late]);
+    clearTimeout(timer);
+    return COMMITTED;
+  }
+
+  /** Waits for flips that callers no longer wait for. */
+  async drain(): Promise<void> {
+    await Promise.all(this.flipping);
   }
 
   private notFlipped(context: EntityContext, error: unknown): void {

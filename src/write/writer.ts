@@ -4,6 +4,7 @@ import { ShuttingDownError, type ConsistentError } from '../errors.js';
 import { Completer, type Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
 import { prepareInTransaction } from './prepare.transaction.js';
+import { SINGLY } from './prepare.group.js';
 import type { PreparedWrite } from './prepared.write.js';
 import { type PrepareOptions, Preparer } from './preparer.js';
 
@@ -56,12 +57,24 @@ export class Writer {
     options: PrepareOptions = {},
   ): Promise<Entity> {
     return this.track(async () => {
-      const prepared = await prepareInTransaction(context.binding.dataSource, context, async (runner) => [
-        await prepareOne(context, runner, kind, copyForWrite(context.binding, given), options),
-      ]);
-      const [completion] = await this.completer.complete(prepared);
-      return settleCaller(prepared[0]!, completion!, given);
+      const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
+      if (shared instanceof Error) throw shared;
+      const prepared = shared === SINGLY ? await this.prepareSingly(context, kind, given, options) : shared;
+      const completion = await this.completer.completeOne(prepared as PreparedWrite<Entity>);
+      return settleCaller(prepared as PreparedWrite<Entity>, completion, given);
     });
+  }
+
+  private async prepareSingly<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    given: Entity,
+    options: PrepareOptions,
+  ): Promise<PreparedWrite> {
+    const [prepared] = await prepareInTransaction(context.binding.dataSource, context, async (runner) => [
+      await prepareOne(context, runner, kind, copyForWrite(context.binding, given), options),
+    ]);
+    return prepared!;
   }
 
   /** Counts an operation as under way until it ends. Refused once shutdown has begun. */
@@ -87,12 +100,13 @@ export class Writer {
   /** Takes no new writes and waits for those under way, at most `timeoutMs`. False if some were still running. */
   async drain(timeoutMs: number): Promise<boolean> {
     this.closed = true;
-    if (this.active.size === 0) return true;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => resolve(false), timeoutMs);
     });
-    const done = Promise.all(this.active).then(() => true);
+    const done = Promise.all(this.active)
+      .then(() => this.completer.drain())
+      .then(() => true);
     return Promise.race([done, late]).finally(() => clearTimeout(timer));
   }
 }

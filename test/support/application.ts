@@ -12,6 +12,9 @@ import {
 } from '../../src/index.js';
 import { createTestDatabase, deleteIndices, elasticsearchUrl, indexPrefix, type TestDatabase } from './servers.js';
 
+/** The same tests run over both write paths: shared (the default) and one at a time. */
+const GROUP_COMMIT = process.env['TEST_GROUP_COMMIT'] !== 'off';
+
 export interface FixtureOptions {
   entities: Type<object>[];
   repositories: ConsistentRepositoryClass[];
@@ -83,6 +86,7 @@ export class Stores {
       ConsistentModule.forRoot({
         elasticsearch: { node: options.elasticsearchNode ?? elasticsearchUrl() },
         sweeper: false,
+        groupCommit: GROUP_COMMIT,
         ...options.module,
       }),
       ConsistentModule.forFeature(options.repositories),

@@ -41,6 +41,8 @@ const repository = productRepository(settings.index);
     ConsistentModule.forRoot({
       elasticsearch: { node: settings.elasticsearchNode },
       sweeper: false,
+      // One request and one statement for each write: tests stop them one by one.
+      groupCommit: false,
       ...settings.module,
     }),
     ConsistentModule.forFeature([repository]),

@@ -13,6 +13,8 @@ describe('options', () => {
       decider: 'elasticsearch',
       writeTimeoutMs: 2_000,
       deadlineMs: 5_000,
+      acknowledge: 'committed',
+      groupCommit: true,
       busyTimeoutMs: 7_000,
       retry: { attempts: 3, backoffMs: 50 },
       readRepair: { timeoutMs: 2_000, concurrency: 4, batchSize: 200, maxQueued: 10_000 },

@@ -8,7 +8,8 @@ describe('barrier reads and counts', () => {
 
   beforeAll(async () => {
     faulty = await Faulty.start('barrier', {
-      module: { writeTimeoutMs: 30_000, busyTimeoutMs: 30_000 },
+      // One request for each write: the test holds them one by one.
+      module: { writeTimeoutMs: 30_000, busyTimeoutMs: 30_000, groupCommit: false },
     });
   });
   afterEach(() => faulty.heal());

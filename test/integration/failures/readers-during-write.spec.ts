@@ -6,7 +6,10 @@ describe('readers while a write is under way', () => {
   let faulty: Faulty;
 
   beforeAll(async () => {
-    faulty = await Faulty.start('readers', { module: { writeTimeoutMs: 30_000, deadlineMs: 60_000 } });
+    faulty = await Faulty.start('readers', {
+      // One request for each write: the test holds them one by one.
+      module: { writeTimeoutMs: 30_000, deadlineMs: 60_000, groupCommit: false },
+    });
   });
   afterEach(() => faulty.heal());
   afterAll(() => faulty.close());

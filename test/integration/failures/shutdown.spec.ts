@@ -16,7 +16,8 @@ describe('shutdown', () => {
     faulty.instance(
       {},
       {
-        module: { writeTimeoutMs, shutdownTimeoutMs, sweeper: { intervalMs: 50, leaseMs: 20_000 } },
+        // One request for each write: the test holds them one by one.
+        module: { writeTimeoutMs, shutdownTimeoutMs, groupCommit: false, sweeper: { intervalMs: 50, leaseMs: 20_000 } },
         elasticsearchNode: faulty.elasticsearch.url,
       },
     );

@@ -1,0 +1,38 @@
+import { OverloadedError } from '../errors.js';
+import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import type { RowStore, VersionedKey } from '../mysql/row.store.js';
+import type { Operation } from '../protocol/row.js';
+import { GroupBatcher } from './group.batcher.js';
+
+export type Flip = VersionedKey & { readonly operation: Operation };
+/** Resolves once the flip was carried out, or with the reason why it was not. */
+export type FlipGroup = GroupBatcher<Flip, Error | null>;
+
+const SHARED = { maxItems: 256, maxInFlight: 1 };
+const ALONE = { maxItems: 1, maxInFlight: 64 };
+const MAX_QUEUED = 100_000;
+
+/** Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. */
+export function makeFlipGroup(store: RowStore, shared: boolean): FlipGroup {
+  return new GroupBatcher<Flip, Error | null>(
+    { ...(shared ? SHARED : ALONE), maxBytes: Number.MAX_SAFE_INTEGER, maxQueued: MAX_QUEUED },
+    {
+      refuse: (queued) =>
+        new OverloadedError(`${queued} rows of ${store.binding.name} are already waiting to be flipped.`),
+      run: (flips) => flipTogether(store, flips),
+    },
+  );
+}
+
+async function flipTogether(store: RowStore, flips: readonly Flip[]): Promise<(Error | null)[]> {
+  try {
+    await store.commit(flips);
+    return flips.map(() => null);
+  } catch (error) {
+    // One row that MySQL refuses must not keep its neighbours in prepare.
+    if (flips.length === 1 || classifyMysqlError(error) !== 'refused') return flips.map(() => error as Error);
+    const results: (Error | null)[] = [];
+    for (const flip of flips) results.push(...(await flipTogether(store, [flip])));
+    return results;
+  }
+}

@@ -1,0 +1,131 @@
+/** Limits of one batcher. All are hard. */
+export interface BatcherLimits {
+  /** Most items in one batch. */
+  readonly maxItems: number;
+  /** Most bytes in one batch, by `bytesOf`; a larger single item goes alone. */
+  readonly maxBytes: number;
+  /** Batches under way at the same time, not counting slow ones. */
+  readonly maxInFlight: number;
+  /** Items waiting; the next one is refused. */
+  readonly maxQueued: number;
+}
+
+export interface BatcherParts<Item, Result> {
+  /** Carries out a batch: one result for each item, in order. What it throws is every item's error. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  readonly bytesOf?: (item: Item) => number;
+  /** Two items with the same key never share a batch: the second waits for the next. */
+  readonly keyOf?: (item: Item) => string;
+  readonly refuse: (queued: number) => Error;
+}
+
+/** A batch that takes longer than this no longer keeps others from leaving. */
+const SLOW_AFTER_MS = 50;
+/** Slow ones included, at most this many times `maxInFlight`. */
+const SLOW_FACTOR = 8;
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly give: (result: Result) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/**
+ * Group commit: items that arrive while batches are under way share the next one. With nothing under way an item leaves
+ * at the end of the current turn of the event loop, so a lone writer waits for nobody.
+ */
+export class GroupBatcher<Item, Result> {
+  private waiting: Waiting<Item, Result>[] = [];
+  private readonly begun = new Set<{ readonly at: number }>();
+  private scheduled = false;
+  private recheck: NodeJS.Timeout | undefined;
+  private ceiling: number;
+
+  constructor(
+    private readonly limits: BatcherLimits,
+    private readonly parts: BatcherParts<Item, Result>,
+  ) {
+    this.ceiling = limits.maxItems;
+  }
+
+  add(item: Item): Promise<Result> {
+    if (this.waiting.length >= this.limits.maxQueued) return Promise.reject(this.parts.refuse(this.waiting.length));
+    return new Promise<Result>((give, fail) => {
+      this.waiting.push({ item, give, fail });
+      this.schedule();
+    });
+  }
+
+  /** Back-pressure: the next batches are smaller. They grow again, one item with every batch that goes well. */
+  shrink(): void {
+    this.ceiling = Math.max(1, this.ceiling >> 1);
+  }
+
+  private schedule(): void {
+    if (this.scheduled || this.waiting.length === 0) return;
+    if (!this.hasRoom()) {
+      // Its place is free once the oldest batch counts as slow, or ends.
+      this.recheck ??= setTimeout(() => {
+        this.recheck = undefined;
+        this.schedule();
+      }, SLOW_AFTER_MS);
+      return;
+    }
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      while (this.waiting.length > 0 && this.hasRoom()) void this.flush(this.take());
+      this.schedule();
+    });
+  }
+
+  private hasRoom(): boolean {
+    const { maxInFlight } = this.limits;
+    if (this.begun.size < maxInFlight) return true;
+    if (this.begun.size >= maxInFlight * SLOW_FACTOR) return false;
+    const slowSince = performance.now() - SLOW_AFTER_MS;
+    let quick = 0;
+    for (const { at } of this.begun) if (at > slowSince) quick++;
+    return quick < maxInFlight;
+  }
+
+  private take(): Waiting<Item, Result>[] {
+    const { bytesOf, keyOf } = this.parts;
+    const most = Math.min(this.ceiling, this.limits.maxItems);
+    if (!bytesOf && !keyOf) return this.waiting.splice(0, most);
+    const batch: Waiting<Item, Result>[] = [];
+    const later: Waiting<Item, Result>[] = [];
+    const keys = new Set<string>();
+    let bytes = 0;
+    let at = 0;
+    for (; at < this.waiting.length && batch.length < most; at++) {
+      const next = this.waiting[at]!;
+      const key = keyOf?.(next.item);
+      if (key !== undefined && keys.has(key)) {
+        later.push(next);
+        continue;
+      }
+      bytes += bytesOf?.(next.item) ?? 0;
+      if (batch.length > 0 && bytes > this.limits.maxBytes) break;
+      if (key !== undefined) keys.add(key);
+      batch.push(next);
+    }
+    this.waiting = later.concat(this.waiting.slice(at));
+    return batch;
+  }
+
+  private async flush(batch: Waiting<Item, Result>[]): Promise<void> {
+    const mark = { at: performance.now() };
+    this.begun.add(mark);
+    try {
+      const results = await this.parts.run(batch.map(({ item }) => item));
+      if (this.ceiling < this.limits.maxItems) this.ceiling++;
+      batch.forEach(({ give }, at) => give(results[at]!));
+    } catch (error) {
+      for (const { fail } of batch) fail(error);
+    } finally {
+      this.begun.delete(mark);
+      this.schedule();
+    }
+  }
+}

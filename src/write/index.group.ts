@@ -1,0 +1,62 @@
+import type { EntityBinding } from '../entity/entity.binding.js';
+import type { DocumentStore } from '../elasticsearch/document.store.js';
+import { OverloadedError } from '../errors.js';
+import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import { GroupBatcher } from './group.batcher.js';
+
+/** A document on its way to the index. `endsAt`: when its writer gives up, by `performance.now()`. */
+export interface IndexRequest {
+  readonly write: DocumentWrite;
+  readonly endsAt: number;
+}
+
+export type IndexGroup = GroupBatcher<IndexRequest, IndexOutcome>;
+
+/** Measured on two cores: beyond this a bulk only gets slower, and a timed-out bulk leaves all of its rows unknown. */
+const SHARED = { maxItems: 256, maxInFlight: 2 };
+const ALONE = { maxItems: 1, maxInFlight: 64 };
+const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_QUEUED = 100_000;
+
+/**
+ * Index requests of concurrent writers of one alias share a bulk: one translog sync instead of one each. Every writer
+ * gets its own item's outcome; a timed-out bulk leaves exactly its own rows unknown.
+ */
+export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding, shared: boolean): IndexGroup {
+  const refresh = binding.options.refresh ?? false;
+  const group: IndexGroup = new GroupBatcher<IndexRequest, IndexOutcome>(
+    { ...(shared ? SHARED : ALONE), maxBytes: MAX_BYTES, maxQueued: MAX_QUEUED },
+    {
+      bytesOf: ({ write }) => write.body?.length ?? 0,
+      refuse: (queued) =>
+        new OverloadedError(
+          `${binding.name}: ${queued} documents are already waiting for Elasticsearch. Write slower.`,
+          {
+            entity: binding.name,
+            queued,
+          },
+        ),
+      run: async (requests) => {
+        const now = performance.now();
+        const inTime = requests.filter(({ endsAt }) => endsAt > now);
+        const timeoutMs = Math.max(1, ...inTime.map(({ endsAt }) => endsAt - now));
+        const answers = await documents.write(
+          binding.alias,
+          inTime.map(({ write }) => write),
+          { timeoutMs, refresh },
+        );
+        // Too busy for this many at once: smaller bulks, as the retries come.
+        if (answers.some((answer) => answer.kind === 'unavailable' && answer.certain)) group.shrink();
+        let at = 0;
+        return requests.map((request) => (request.endsAt > now ? answers[at++]! : NOT_SENT));
+      },
+    },
+  );
+  return group;
+}
+
+const NOT_SENT: IndexOutcome = {
+  kind: 'unavailable',
+  certain: true,
+  reason: 'not sent: its time was over in the queue',
+};

@@ -1,7 +1,10 @@
+// The matrix: the same tests with client 8, against the server that ELASTICSEARCH_VERSION names.
+const client8 = process.env.ELASTICSEARCH_CLIENT === '8' ? { '^@elastic/elasticsearch$': 'elasticsearch8' } : {};
+
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: { ...client8, '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['@swc/jest', { module: { type: 'es6' } }] },
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   testTimeout: 60_000,

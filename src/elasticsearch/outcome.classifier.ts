@@ -99,8 +99,8 @@ export function classifyBulkItem(item: unknown, write?: DocumentWrite, alias?: s
 
 function failedItem(status: number, { type, reason }: ErrorBody): IndexOutcome {
   if (status === 409 && type === 'version_conflict_engine_exception') return { kind: 'conflict' };
-  if (status === 429) return { kind: 'unavailable', certain: true, reason: `${type}: ${reason}` };
-  if (status === 503) return { kind: 'unavailable', certain: false, reason: `${type}: ${reason}` };
+  // The last of the tries that the coordinating node made was answered so; the ones before it may have been applied.
+  if (status === 429 || status === 503) return { kind: 'unavailable', certain: false, reason: `${type}: ${reason}` };
   // A 404 of a shard that moves away can follow an inner try that was applied; a missing index or alias cannot.
   const gone = type === 'index_not_found_exception' || type === 'alias_not_found_exception';
   const refused = status >= 400 && status < 500 && status !== 408 && status !== 409 && (status !== 404 || gone);

@@ -10,9 +10,9 @@ export type IndexOutcome =
   /** 4xx: certainly not applied, and the same request will be refused again. */
   | { readonly kind: 'refused'; readonly status: number; readonly type: string; readonly reason: string }
   /**
-   * Not applied now, worth another try. `certain: true`: the connection was never made, or 429.
-   * `certain: false`: 503 from Elasticsearch itself. Its coordinating node retries on its own when a primary goes away,
-   * so an earlier inner try may have been applied: only the race for the slot can say.
+   * Not applied now, worth another try. `certain: true`: the connection was never made, or 429 for the whole request.
+   * `certain: false`: 503 from Elasticsearch itself, or 429 for an item of a bulk. Its coordinating node retries on its own
+   * when a primary goes away, so an earlier inner try may have been applied: only the race for the slot can say.
    */
   | { readonly kind: 'unavailable'; readonly certain: boolean; readonly reason: string; readonly cause?: unknown }
   /** Timeout, reset, 502, 504, a proxy's 503, an unreadable answer: it may have been applied, or be applied later. */

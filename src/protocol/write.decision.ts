@@ -5,11 +5,11 @@ import type { Decider, Presence, SlotView } from './row.js';
 export type WriteStep =
   /** The write landed: flip the row. */
   | 'commit'
-  /** Certainly not applied, and the budget allows another try. */
+  /** Not applied as far as we know, and the budget allows another try: the same put at the same version is always safe. */
   | 'retry'
-  /** Certainly not applied: put the undo image back, tell the caller why. */
+  /** No try was applied, for certain: put the undo image back, tell the caller why. */
   | 'restore'
-  /** Not applied as far as we know, but the server may have tried by itself: win the slot first, then restore. */
+  /** One of the tries may have been applied, by the server itself: win the slot first, then restore. */
   | 'race'
   /** 409: somebody took the slot. Look who. */
   | 'look'
@@ -19,10 +19,16 @@ export type WriteStep =
   | 'park';
 
 /**
- * The writer's decision. A try whose outcome is unknown is never followed by another: only then may a later refusal
- * be believed ("certain" means that every try of this version was certainly not applied).
+ * The writer's decision. `doubtful`: an earlier try of this version may have been applied (see `isDoubtful`). Doubt never
+ * goes away: a later try that was refused for certain says nothing about the earlier one, so a restore without the race
+ * needs certainty of every try. A try whose outcome is unknown is never followed by another.
  */
-export function decideAfterIndex(outcome: IndexOutcome, decider: Decider, mayRetry: boolean): WriteStep {
+export function decideAfterIndex(
+  outcome: IndexOutcome,
+  decider: Decider,
+  mayRetry: boolean,
+  doubtful: boolean,
+): WriteStep {
   switch (outcome.kind) {
     case 'applied':
       return 'commit';
@@ -31,12 +37,18 @@ export function decideAfterIndex(outcome: IndexOutcome, decider: Decider, mayRet
     case 'unknown':
       return 'leave';
     case 'unavailable':
-      if (outcome.certain && mayRetry) return 'retry';
+      if (mayRetry) return 'retry';
       if (decider === 'mysql') return 'leave';
-      return outcome.certain ? 'restore' : 'race';
+      return outcome.certain && !doubtful ? 'restore' : 'race';
     case 'refused':
-      return decider === 'mysql' ? 'park' : 'restore';
+      if (decider === 'mysql') return 'park';
+      return doubtful ? 'race' : 'restore';
   }
+}
+
+/** Whether this try leaves doubt behind for those that follow it. */
+export function isDoubtful(outcome: IndexOutcome): boolean {
+  return outcome.kind === 'unavailable' && !outcome.certain;
 }
 
 /** How the writer's own slot ended, by what was seen after a 409 and what became of the row. */

@@ -5,7 +5,7 @@ import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkReason } from '../mysql/parked.store.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
-import { decideAfterConflict, decideAfterIndex } from '../protocol/write.decision.js';
+import { decideAfterConflict, decideAfterIndex, isDoubtful } from '../protocol/write.decision.js';
 import type { Resolution } from '../settle/resolution.js';
 import type { IndexRequest } from './index.group.js';
 import type { PreparedWrite } from './prepared.write.js';
@@ -19,6 +19,12 @@ export type Completion =
   | { readonly status: 'deferred' }
   | { readonly status: 'failed'; readonly error: ConsistentError };
 
+/** The answer to the last try. `doubtful`: one before it may have been applied. */
+interface Indexed {
+  readonly outcome: IndexOutcome;
+  readonly doubtful: boolean;
+}
+
 const COMMITTED: Completion = { status: 'committed' };
 const DEFERRED: Completion = { status: 'deferred' };
 
@@ -31,8 +37,9 @@ const DEFERRED: Completion = { status: 'deferred' };
  *                               ├─ 409 ──look──┬─ ours ─────► flip ─► committed
  *                               │              ├─ lost ─────────────► WriteAborted (the row is restored)
  *                               │              └─ cannot tell ──────► OutcomeUnknown
- *                               ├─ certainly not: try again, then restore ─► IndexRejected / IndexUnavailable
- *                               ├─ 503 of the cluster ──race for the slot──► as after a 409, or IndexUnavailable
+ *                               ├─ not now: try again, then as below
+ *                               ├─ no try was applied, for certain: restore ─► IndexRejected / IndexUnavailable
+ *                               ├─ one may have been ───race for the slot──► as after a 409, or the same errors
  *                               └─ unknown ───────── stays prepare ────────► OutcomeUnknown
  * ```
  */
@@ -50,17 +57,18 @@ export class Completer {
     return completion;
   }
 
-  /** Sends the document; repeats, within the time limit, what was refused for certain and may do better soon. */
-  private async index(lane: Lane, write: PreparedWrite): Promise<IndexOutcome> {
+  /** Sends the document; repeats, within the time limit, what was not served and may do better soon. */
+  private async index(lane: Lane, write: PreparedWrite): Promise<Indexed> {
     const { context, documentId: id, version, body, pending } = write;
     const { writeTimeoutMs, retry } = context.options;
     const endsAt = performance.now() + writeTimeoutMs;
+    let doubtful = false;
     for (let attempt = 0; ; attempt++) {
       const outcome = await this.send(lane, { write: { id, version, body }, endsAt });
-      if (outcome.kind === 'applied') return outcome;
       const pauseMs = retry.backoffMs * 2 ** attempt;
       const mayRetry = attempt < retry.attempts && performance.now() + pauseMs < endsAt;
-      if (decideAfterIndex(outcome, pending.decider, mayRetry) !== 'retry') return outcome;
+      if (decideAfterIndex(outcome, pending.decider, mayRetry, doubtful) !== 'retry') return { outcome, doubtful };
+      doubtful ||= isDoubtful(outcome);
       await sleep(pauseMs);
     }
   }
@@ -74,9 +82,9 @@ export class Completer {
     }
   }
 
-  private async afterIndex(lane: Lane, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
+  private async afterIndex(lane: Lane, write: PreparedWrite, { outcome, doubtful }: Indexed): Promise<Completion> {
     const { context } = write;
-    switch (decideAfterIndex(outcome, write.pending.decider, false)) {
+    switch (decideAfterIndex(outcome, write.pending.decider, false, doubtful)) {
       case 'commit':
         return this.flip(lane, write);
       case 'look':
@@ -147,13 +155,13 @@ export class Completer {
     return this.byFate(context, write, resolution, 'its version was taken in the index, and later writes hide by whom');
   }
 
-  /** The cluster said 503: an inner try may have been applied. Winning the slot ourselves makes it certain. */
+  /** One of the tries may have been applied. Winning the slot ourselves makes it certain that none was. */
   private async race(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unavailable' }>;
+    const { reason, cause } = { cause: undefined, ...(outcome as NotTaken) };
     const resolution = await this.settleOwn(context, write, true);
-    if (resolution instanceof Error) return failed(outcomeUnknown(write, reason, cause));
+    if (resolution instanceof Error) return failed(outcomeUnknown(write, reason, cause ?? resolution));
     const ours = resolution.actedAt === write.version;
-    if (ours && resolution.acted === 'restored') return failed(indexUnavailable(write, reason, cause));
+    if (ours && resolution.acted === 'restored') return failed(notTaken(write, outcome as NotTaken));
     return this.byFate(context, write, resolution, reason);
   }
 
@@ -203,9 +211,7 @@ export class Completer {
         `${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`,
       );
     }
-    if (outcome.kind === 'refused') return failed(indexRejected(write, outcome));
-    const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unavailable' }>;
-    return failed(indexUnavailable(write, reason, cause));
+    return failed(notTaken(write, outcome as NotTaken));
   }
 
   /** `decider: 'mysql'`: the write stands, its document does not; a person must look. */
@@ -239,6 +245,14 @@ export class Completer {
       outcome,
     });
   }
+}
+
+type NotTaken = Extract<IndexOutcome, { kind: 'refused' | 'unavailable' }>;
+
+/** What the caller gets once it is certain that nothing was applied. */
+function notTaken(write: PreparedWrite, outcome: NotTaken): ConsistentError {
+  if (outcome.kind === 'refused') return indexRejected(write, outcome);
+  return indexUnavailable(write, outcome.reason, outcome.cause);
 }
 
 function failed(error: ConsistentError): Completion {

@@ -46,7 +46,7 @@ export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding,
           { timeoutMs, refresh },
         );
         // Too busy for this many at once: smaller bulks, as the retries come.
-        if (answers.some((answer) => answer.kind === 'unavailable' && answer.certain)) group.shrink();
+        if (answers.some((answer) => answer.kind === 'unavailable')) group.shrink();
         let at = 0;
         return requests.map((request) => (request.endsAt > now ? answers[at++]! : NOT_SENT));
       },

@@ -24,7 +24,7 @@ describe('classifyBulkItem', () => {
     ['read-only index', { index: { status: 403, error: error('cluster_block_exception') } }, 'refused'],
     ['missing index', { delete: { status: 404, error: error('index_not_found_exception') } }, 'refused'],
     ['missing shard', { delete: { status: 404, error: error('shard_not_found_exception') } }, 'unknown'],
-    ['busy', { index: { status: 429, error: error('es_rejected_execution_exception') } }, 'unavailable certain'],
+    ['busy', { index: { status: 429, error: error('es_rejected_execution_exception') } }, 'unavailable uncertain'],
     ['shards away', { index: { status: 503, error: error('unavailable_shards_exception') } }, 'unavailable uncertain'],
     ['408', { index: { status: 408, error: error('timeout') } }, 'unknown'],
     ['500', { index: { status: 500, error: error('illegal_state_exception') } }, 'unknown'],

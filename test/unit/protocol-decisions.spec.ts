@@ -6,6 +6,7 @@ import {
   decideAfterConflict,
   decideAfterIndex,
   decideForward,
+  isDoubtful,
   type SlotFate,
   type WriteStep,
 } from '../../src/protocol/write.decision.js';
@@ -126,23 +127,30 @@ describe('decideAfterIndex', () => {
     unknown: { kind: 'unknown', reason: 'r' },
   } satisfies Record<string, IndexOutcome>;
 
-  it.each<[keyof typeof OUTCOMES, boolean, WriteStep, WriteStep]>([
-    // outcome, may be tried again, decider elasticsearch, decider mysql
-    ['applied', true, 'commit', 'commit'],
-    ['applied', false, 'commit', 'commit'],
-    ['conflict', true, 'look', 'look'],
-    ['conflict', false, 'look', 'look'],
-    ['refused', true, 'restore', 'park'],
-    ['refused', false, 'restore', 'park'],
-    ['certain', true, 'retry', 'retry'],
-    ['certain', false, 'restore', 'leave'],
-    ['uncertain', true, 'race', 'leave'],
-    ['uncertain', false, 'race', 'leave'],
-    ['unknown', true, 'leave', 'leave'],
-    ['unknown', false, 'leave', 'leave'],
-  ])('%s, may retry: %s → %s (mysql: %s)', (outcome, mayRetry, strict, available) => {
-    expect(decideAfterIndex(OUTCOMES[outcome], 'elasticsearch', mayRetry)).toBe(strict);
-    expect(decideAfterIndex(OUTCOMES[outcome], 'mysql', mayRetry)).toBe(available);
+  it.each<[keyof typeof OUTCOMES, boolean, WriteStep, WriteStep, WriteStep]>([
+    // outcome, may be tried again, decider elasticsearch, the same after a doubtful try, decider mysql
+    ['applied', true, 'commit', 'commit', 'commit'],
+    ['applied', false, 'commit', 'commit', 'commit'],
+    ['conflict', true, 'look', 'look', 'look'],
+    ['conflict', false, 'look', 'look', 'look'],
+    ['refused', true, 'restore', 'race', 'park'],
+    ['refused', false, 'restore', 'race', 'park'],
+    ['certain', true, 'retry', 'retry', 'retry'],
+    ['certain', false, 'restore', 'race', 'leave'],
+    ['uncertain', true, 'retry', 'retry', 'retry'],
+    ['uncertain', false, 'race', 'race', 'leave'],
+    ['unknown', true, 'leave', 'leave', 'leave'],
+    ['unknown', false, 'leave', 'leave', 'leave'],
+  ])('%s, may retry: %s → %s (doubtful: %s, mysql: %s)', (outcome, mayRetry, strict, doubtful, available) => {
+    expect(decideAfterIndex(OUTCOMES[outcome], 'elasticsearch', mayRetry, false)).toBe(strict);
+    expect(decideAfterIndex(OUTCOMES[outcome], 'elasticsearch', mayRetry, true)).toBe(doubtful);
+    expect(decideAfterIndex(OUTCOMES[outcome], 'mysql', mayRetry, false)).toBe(available);
+    expect(decideAfterIndex(OUTCOMES[outcome], 'mysql', mayRetry, true)).toBe(available);
+  });
+
+  it('only an uncertain answer leaves doubt behind', () => {
+    const doubtful = Object.entries(OUTCOMES).filter(([, outcome]) => isDoubtful(outcome));
+    expect(doubtful.map(([name]) => name)).toEqual(['uncertain']);
   });
 });
 

@@ -1,9 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { IndexUnavailableError, OutcomeUnknownError } from '../../../src/index.js';
+import { IndexRejectedError, IndexUnavailableError, OutcomeUnknownError } from '../../../src/index.js';
 import type { Fault } from '../../../src/testing/index.js';
 import { expectAgreement } from '../../support/agreement.js';
 import { BULK, columnsOf, Faulty, OPERATIONS, type PlannedWrite } from '../../support/faulty.js';
 
+/** Of one write: `retry.attempts` of the first instance, and the try before them. */
+const TRIES = 3;
 const HEADERS = { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' };
 
 /** An answer of the cluster itself to the whole request. */
@@ -63,28 +65,65 @@ describe('a cluster that says it is too busy', () => {
       await expectAgreement(faulty, write.id, write.after);
     });
 
-    it('503: it wins the slot itself before it says that nothing happened', async () => {
+    it('503 to every try: it wins the slot itself before it says that nothing happened', async () => {
       const write = await faulty.plan(operation);
       const before = columnsOf(await faulty.row(write.id));
-      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception'), { ...BULK, times: 1 });
+      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception'), { ...BULK, times: TRIES });
       const error = await write.run();
       expect(error).toBeInstanceOf(IndexUnavailableError);
       expect(columnsOf(await faulty.row(write.id))).toEqual(before);
       await expectAgreement(faulty, write.id, write.before);
     });
 
-    it('503 of a single item', async () => {
+    it.each([429, 503])('%i of a single item, and then room: the write succeeds', async (status) => {
       const write = await faulty.plan(operation);
-      faulty.elasticsearch.inject(itemAnswer(write, 503, 'unavailable_shards_exception'), { ...BULK, times: 1 });
+      faulty.elasticsearch.inject(itemAnswer(write, status, 'unavailable_shards_exception'), { ...BULK, times: 1 });
+      expect(await write.run()).toBeUndefined();
+      await expectAgreement(faulty, write.id, write.after);
+    });
+
+    it.each([429, 503])('%i of a single item to every try', async (status) => {
+      const write = await faulty.plan(operation);
+      faulty.elasticsearch.inject(itemAnswer(write, status, 'unavailable_shards_exception'), {
+        ...BULK,
+        times: TRIES,
+      });
       expect(await write.run()).toBeInstanceOf(IndexUnavailableError);
       await expectAgreement(faulty, write.id, write.before);
     });
 
-    it('503 although an inner try was applied: the write happened, and the caller gets success', async () => {
+    it.each([429, 503])('%i although an inner try was applied: the write happened, success', async (status) => {
       const write = await faulty.plan(operation);
-      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception', true), { ...BULK, times: 1 });
+      const busy = itemAnswer(write, status, 'unavailable_shards_exception', true);
+      faulty.elasticsearch.inject(busy, { ...BULK, times: TRIES });
       expect(await write.run()).toBeUndefined();
       await expectAgreement(faulty, write.id, write.after);
+    });
+
+    it('503 although it was applied, then certainly refused: the doubt stays, the write happened', async () => {
+      const write = await faulty.plan(operation);
+      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception', true), { ...BULK, times: 1 });
+      faulty.elasticsearch.inject(answer(400, 'illegal_argument_exception'), { ...BULK, times: 1 });
+      expect(await write.run()).toBeUndefined();
+      await expectAgreement(faulty, write.id, write.after);
+    });
+
+    it('503 although it was applied, then certainly too busy: the doubt stays, the write happened', async () => {
+      const write = await faulty.plan(operation);
+      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception', true), { ...BULK, times: 1 });
+      faulty.elasticsearch.inject(answer(429, 'circuit_breaking_exception'), { ...BULK, times: TRIES - 1 });
+      expect(await write.run()).toBeUndefined();
+      await expectAgreement(faulty, write.id, write.after);
+    });
+
+    it('503 and not applied, then refused: the caller is told of the refusal, once the slot is won', async () => {
+      const write = await faulty.plan(operation);
+      faulty.elasticsearch.inject(answer(503, 'unavailable_shards_exception'), { ...BULK, times: 1 });
+      faulty.elasticsearch.inject(answer(400, 'illegal_argument_exception'), { ...BULK, times: 1 });
+      const error = await write.run();
+      expect(error).toBeInstanceOf(IndexRejectedError);
+      expect(error).toMatchObject({ data: { status: 400, type: 'illegal_argument_exception' } });
+      await expectAgreement(faulty, write.id, write.before);
     });
 
     it('503 to everything: unknown, settled later', async () => {

@@ -95,7 +95,7 @@ class Explorer {
       document: { image: document, version: document === null ? -1 : 1, restored: 0 },
       messages: [],
       flips: [],
-      processes: processes.map(() => ({ at: 'start', version: 0, tries: 0, settling: null })),
+      processes: processes.map(() => ({ at: 'start', version: 0, tries: 0, doubtful: false, settling: null })),
       history: History.start(processes.map(effectOf), initial),
     };
   }

@@ -64,8 +64,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'after an unknown outcome the request is repeated, and a refusal of the repetition believed',
     rules: {
       ...SHIPPED,
-      afterIndex: (outcome, decider, mayRetry) =>
-        outcome.kind === 'unknown' && mayRetry ? 'retry' : SHIPPED.afterIndex(outcome, decider, mayRetry),
+      afterIndex: (outcome, ...given) =>
+        outcome.kind === 'unknown' && given[1] ? 'retry' : SHIPPED.afterIndex(outcome, ...given),
     },
     scenario: { ...update, refusals: true },
   },
@@ -73,17 +73,25 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a 503 of the cluster is taken for certain',
     rules: {
       ...SHIPPED,
-      afterIndex: (outcome, decider, mayRetry) =>
-        outcome.kind === 'unavailable' ? 'restore' : SHIPPED.afterIndex(outcome, decider, mayRetry),
+      afterIndex: (outcome, ...given) =>
+        outcome.kind === 'unavailable' ? 'restore' : SHIPPED.afterIndex(outcome, ...given),
     },
     scenario: { ...update, busy: true },
+  },
+  {
+    name: 'the doubt that a 503 leaves is forgotten with the next try',
+    rules: {
+      ...SHIPPED,
+      afterIndex: (outcome, decider, mayRetry) => SHIPPED.afterIndex(outcome, decider, mayRetry, false),
+    },
+    scenario: { ...update, busy: true, refusals: true },
   },
   {
     name: 'a conflict is taken for success',
     rules: {
       ...SHIPPED,
-      afterIndex: (outcome, decider, mayRetry) =>
-        outcome.kind === 'conflict' ? 'commit' : SHIPPED.afterIndex(outcome, decider, mayRetry),
+      afterIndex: (outcome, ...given) =>
+        outcome.kind === 'conflict' ? 'commit' : SHIPPED.afterIndex(outcome, ...given),
     },
     scenario: swept,
   },

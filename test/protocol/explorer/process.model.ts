@@ -1,4 +1,5 @@
 import type { IndexOutcome } from '../../../src/protocol/outcome.js';
+import { isDoubtful } from '../../../src/protocol/write.decision.js';
 import type { Ending, Image } from './history.js';
 import { SOFT } from './history.js';
 import type { Rules } from './rules.js';
@@ -9,12 +10,13 @@ import { ended, presence, type Process, replace, type Row, type Spec, type State
 export interface Answers {
   /** Refused for certain, and unavailable for certain (with one retry). */
   readonly refusals?: boolean;
-  /** 503: an inner try may have been applied, or be applied later. */
+  /** 503 (with one retry): an inner try may have been applied, or be applied later. */
   readonly busy?: boolean;
 }
 
 const REFUSED: IndexOutcome = { kind: 'refused', status: 400, type: 'x', reason: 'x' };
 const RETRIES = 1;
+const NOTHING_LEFT = { version: 0, tries: 0, doubtful: false, settling: null };
 
 /** The next steps of one process: src/write (prepare, index, commit), a read through the library, or a sweep. */
 export class ProcessModel {
@@ -62,7 +64,7 @@ export class ProcessModel {
   private end(label: string, state: State, process: number, ending: Ending | null): void {
     const history = ending === null ? state.history : state.history.end(process, ending);
     if (!history) throw new Violation(`not linearizable: ${label}, told ${JSON.stringify(ending)}`);
-    this.emit(label, { ...replace(state, process, { at: 'end', version: 0, tries: 0, settling: null }), history });
+    this.emit(label, { ...replace(state, process, { at: 'end', ...NOTHING_LEFT }), history });
   }
 
   private start(state: State, process: number, { kind }: Spec): void {
@@ -152,15 +154,16 @@ export class ProcessModel {
 
   /** `Completer.afterIndex`, and the retries of `Completer.index`. */
   private after(label: string, state: State, process: number, own: Process, outcome: IndexOutcome): void {
-    const step = this.rules.afterIndex(outcome, 'elasticsearch', own.tries < RETRIES);
     const { version, tries } = own;
+    const step = this.rules.afterIndex(outcome, 'elasticsearch', tries < RETRIES, own.doubtful);
+    const doubtful = own.doubtful || isDoubtful(outcome);
     const settle = (settling: ReturnType<typeof beginSettling>): void =>
       this.emit(label, replace(state, process, { at: 'settle', settling }));
     switch (step) {
       case 'commit':
         return this.emit(label, replace(state, process, { at: 'flip' }));
       case 'retry':
-        return this.emit(label, replace(state, process, { at: 'send', tries: tries + 1 }));
+        return this.emit(label, replace(state, process, { at: 'send', tries: tries + 1, doubtful }));
       case 'restore':
         return this.emit(label, replace(state, process, { at: 'restore' }));
       case 'race':

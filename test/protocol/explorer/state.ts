@@ -49,6 +49,8 @@ export interface Process {
   /** A writer's own version, 0 before it has one. */
   readonly version: number;
   readonly tries: number;
+  /** An earlier try of a writer may have been applied. */
+  readonly doubtful: boolean;
   readonly settling: Settling | null;
 }
 

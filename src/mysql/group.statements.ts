@@ -79,11 +79,14 @@ export class GroupStatements {
     return { sql: `${this.rows.imageColumns()} WHERE ${range} ORDER BY ${id}`, values: [] };
   }
 
-  /** Images, locked, in key order: two batches that share rows cannot wait for each other in a circle. */
+  /**
+   * Images, locked in key order. A row that a foreign transaction holds is left out, and its writer waits for it singly:
+   * the others must not.
+   */
   lock(keys: readonly RowKey[]): Statement {
     const order = this.binding.key.map(({ name }) => quote(name)).join(', ');
     return {
-      sql: `${this.rows.lockColumns()} WHERE ${this.rows.keyIs(keys.length)} ORDER BY ${order} FOR UPDATE`,
+      sql: `${this.rows.lockColumns()} WHERE ${this.rows.keyIs(keys.length)} ORDER BY ${order} FOR UPDATE SKIP LOCKED`,
       values: keys.flatMap((key) => key.parameters),
     };
   }

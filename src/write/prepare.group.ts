@@ -88,7 +88,9 @@ export class PrepareGroup {
   private addInsert(entity: ObjectLiteral, given: RowKey | undefined): Promise<Answer> {
     const { binding } = this.context;
     const values = insertValues(binding, entity);
-    if (values === NOT_PLAIN) return Promise.resolve(SINGLY);
+    const deleted = binding.metadata.deleteDateColumn?.databaseName;
+    // A row that is born soft-deleted has no document: rare enough to go singly.
+    if (values === NOT_PLAIN || (deleted && (values.get(deleted) ?? null) !== null)) return Promise.resolve(SINGLY);
     if (given) return this.keyed.add({ entity, values, key: given });
     const [only] = binding.key;
     const uuid = only && values.get(only.name);

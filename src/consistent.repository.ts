@@ -163,15 +163,15 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.findOneOrFail({ where, ...options });
   }
 
-  /** The page, repaired, and the count, which waits for undecided rows first (see `count`). */
+  /** The page, repaired, and the count, which waits for undecided rows (see `count`). */
   findAndCount(options?: FindManyOptions<Entity> & ReadOptions): Promise<[Entity[], number]> {
     this.attached();
     return this.reader.findAndCount(options);
   }
 
   /**
-   * Counts rows. A count cannot be repaired afterwards, so it first waits, at most `busyTimeoutMs`, for the rows that
-   * are in `prepare` at its start; `{ barrier: false }` counts what MySQL holds.
+   * Counts rows. A count cannot be repaired afterwards, so it waits, at most `busyTimeoutMs`, for the rows that are in
+   * `prepare` in its snapshot; `{ barrier: false }` counts what MySQL holds.
    * @throws BarrierTimeoutError
    */
   count(options?: FindManyOptions<Entity> & ReadOptions): Promise<number> {
@@ -191,7 +191,7 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.exists({ where, ...options });
   }
 
-  /** Reads with a query builder of your own making; what `getMany` returns is repaired. `alias` defaults to `row`. */
+  /** Reads with a query builder of your own making; what `getMany` returns is repaired. `alias` defaults to `row`. `build` may run twice. */
   findWith(
     build: (queryBuilder: SelectQueryBuilder<Entity>) => SelectQueryBuilder<Entity>,
     options: ReadOptions & { alias?: string } = {},

@@ -211,8 +211,12 @@ export class RowStore {
   }
 
   /** Rows that are in `prepare` now and are not parked. */
-  async undecided(limit: number, onlyDeletes: boolean): Promise<VersionedKey[]> {
-    const rows = await this.select(this.binding.dataSource, this.statements.undecided(onlyDeletes), [limit]);
+  async undecided(
+    limit: number,
+    onlyDeletes: boolean,
+    runner: SqlRunner = this.binding.dataSource,
+  ): Promise<VersionedKey[]> {
+    const rows = await this.select(runner, this.statements.undecided(onlyDeletes), [limit]);
     return rows.map((row) => ({ key: this.keyOf(row), version: versionOf(row.version) }));
   }
 

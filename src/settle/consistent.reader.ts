@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type EntityManager,
   EntityNotFoundError,
@@ -8,39 +7,34 @@ import {
   type SelectQueryBuilder,
 } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
-import { BarrierTimeoutError, UnsupportedOperationError } from '../errors.js';
-import type { VersionedKey } from '../mysql/row.store.js';
+import { UnsupportedOperationError } from '../errors.js';
+import { BarrierReader, type MakeQuery, type ReadResult, type RunQuery } from './barrier.reader.js';
 import { refuseCache, repairable } from './find.options.js';
 import type { ReadRepairer } from './read.repairer.js';
 
 export interface ReadOptions {
   /**
-   * Waits first, at most `busyTimeoutMs`, for the rows that are in `prepare` when the read begins. A predicate is
-   * evaluated by MySQL on the new image; with the barrier no undecided write can make a row match, or miss.
-   * Default false for rows, true for counts.
+   * A predicate is evaluated by MySQL on the new image. With the barrier no undecided write can make a row match, or
+   * miss: the read waits, at most `busyTimeoutMs`, for the rows that are in `prepare` in its snapshot, and is repeated
+   * where one of their writes came to nothing. Default false for rows, true for counts.
    */
   barrier?: boolean;
 }
 
-const POLL_MS = 2;
-const MAX_POLL_MS = 50;
-/** More undecided rows than this at once are waited for in several turns. */
-const BARRIER_ROWS = 1_000;
-
 /** Reads of one entity: TypeORM's, on the primary, with what it returns repaired. */
 export class ConsistentReader<Entity extends ObjectLiteral> {
+  private readonly atBarrier: BarrierReader<Entity>;
+
   constructor(
     private readonly context: EntityContext,
     private readonly repairer: ReadRepairer,
-  ) {}
+  ) {
+    this.atBarrier = new BarrierReader<Entity>(context);
+  }
 
   async find(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<Entity[]> {
     const { barrier, ...find } = options;
-    if (barrier) await this.barrier();
-    const rows = await this.onPrimary((manager) =>
-      manager.find(this.target, repairable(this.context.binding.metadata, find)),
-    );
-    return this.toBeSeen(rows, find);
+    return this.toBeSeen(await this.read(barrier, this.select(find), (query) => query.getMany()), find);
   }
 
   async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
@@ -50,27 +44,29 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
       );
     }
     const { barrier, ...find } = options;
-    if (barrier) await this.barrier();
-    const row = await this.onPrimary((manager) =>
-      manager.findOne(this.target, repairable(this.context.binding.metadata, find)),
-    );
+    const one = this.select({ ...find, take: 1 } as FindManyOptions<Entity>);
+    const { value: row, own } = await this.read(barrier, one, (query) => query.getOne());
     if (!row) return null;
-    const [repaired] = await this.toBeSeen([row], find);
-    return repaired ?? this.firstToBeSeen(repairable(this.context.binding.metadata, find));
+    const [repaired] = await this.toBeSeen({ value: [row], own }, find);
+    return repaired ?? this.firstToBeSeen(find, barrier);
   }
 
   /** The row that MySQL found first is not to be seen (an undecided insert); one behind it may be. */
-  private async firstToBeSeen(find: FindOneOptions<Entity>): Promise<Entity | null> {
+  private async firstToBeSeen(find: FindOneOptions<Entity>, barrier?: boolean): Promise<Entity | null> {
     for (let take = 10; ; take *= 10) {
-      const rows = await this.onPrimary((manager) => manager.find(this.target, { ...find, take }));
+      const several = this.select({ ...find, take } as FindManyOptions<Entity>);
+      const rows = await this.read(barrier, several, (query) => query.getMany());
       const [first] = await this.toBeSeen(rows, find);
-      if (first || rows.length < take) return first ?? null;
+      if (first || rows.value.length < take) return first ?? null;
     }
   }
 
   /** Repaired, and without rows whose image that counts is soft-deleted: MySQL judged by the undecided one. */
-  private async toBeSeen(rows: Entity[], { withDeleted }: FindOneOptions<Entity>): Promise<Entity[]> {
-    const repaired = await this.repairer.repairEntities(this.context, rows);
+  private async toBeSeen(
+    { value: rows, own }: ReadResult<Entity[]>,
+    { withDeleted }: FindOneOptions<Entity>,
+  ): Promise<Entity[]> {
+    const repaired = await this.repairer.repairEntities(this.context, rows, own);
     const { deleteDateColumn } = this.context.binding.metadata;
     if (withDeleted || !deleteDateColumn) return repaired;
     return repaired.filter((entity) => (deleteDateColumn.getEntityValue(entity) ?? null) === null);
@@ -84,66 +80,45 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
 
   async findAndCount(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<[Entity[], number]> {
     const { barrier = true, ...find } = options;
-    if (barrier) await this.barrier();
-    const [rows, count] = await this.onPrimary((manager) =>
-      manager.findAndCount(this.target, repairable(this.context.binding.metadata, find)),
-    );
-    return [await this.toBeSeen(rows, find), count];
+    const { value, own } = await this.read(barrier, this.select(find), (query) => query.getManyAndCount());
+    const [rows, count] = value;
+    return [await this.toBeSeen({ value: rows, own }, find), count];
   }
 
   async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
     const { barrier = true, ...find } = options;
-    refuseCache(this.context.binding.metadata, find.cache);
-    if (barrier) await this.barrier();
-    return this.onPrimary((manager) => manager.count(this.target, find));
+    return (await this.read(barrier, this.select(find), (query) => query.getCount())).value;
   }
 
   async findWith(
     build: (queryBuilder: SelectQueryBuilder<Entity>) => SelectQueryBuilder<Entity>,
     options: ReadOptions & { alias?: string },
   ): Promise<Entity[]> {
-    if (options.barrier) await this.barrier();
-    const rows = await this.onPrimary((manager) => {
+    const make = (manager: EntityManager) => {
       const own = manager.createQueryBuilder(this.target, options.alias ?? 'row') as SelectQueryBuilder<Entity>;
       const built = build(own);
       refuseCache(this.context.binding.metadata, built.expressionMap.cache);
-      return built.getMany();
-    });
-    return this.repairer.repairEntities(this.context, rows);
+      return built;
+    };
+    const { value, own } = await this.read(options.barrier, make, (query) => query.getMany());
+    return this.repairer.repairEntities(this.context, value, own);
   }
 
-  /** Waits until every row that is in `prepare` now has been settled, or has moved on. */
-  async barrier(): Promise<void> {
-    const { binding, store, options, settler } = this.context;
-    const until = performance.now() + options.busyTimeoutMs;
-    const next = () => store.undecided(BARRIER_ROWS, binding.decider === 'mysql');
-    let open: VersionedKey[] = await next();
-    let more = open.length === BARRIER_ROWS;
-    for (let pollMs = POLL_MS; open.length > 0; pollMs = Math.min(2 * pollMs, MAX_POLL_MS)) {
-      const results = await settler.resolve(
-        open.map(({ key }) => key),
-        { purpose: binding.decider === 'mysql' ? 'write' : 'read', timeoutMs: options.readRepair.timeoutMs },
-      );
-      open = open.filter(({ key, version }) => {
-        const result = results.get(key.id);
-        if (result === undefined || result instanceof Error) return true;
-        // A later write of a busy row is not what this read waits for.
-        return !result.settled && !result.parked && result.pendingVersion === version;
-      });
-      if (open.length === 0 && more) {
-        // The oldest deadlines come first: those that were there at the beginning are among the next.
-        open = await next();
-        more = open.length === BARRIER_ROWS;
-      }
-      if (open.length === 0) return;
-      if (performance.now() + pollMs > until) {
-        throw new BarrierTimeoutError(
-          `${binding.name}: ${open.length} rows were still in prepare after ${options.busyTimeoutMs} ms. Try again.`,
-          { entity: binding.name, rows: open.length },
-        );
-      }
-      await sleep(pollMs);
-    }
+  private async read<T>(
+    barrier: boolean | undefined,
+    make: MakeQuery<Entity>,
+    run: RunQuery<Entity, T>,
+  ): Promise<ReadResult<T>> {
+    if (barrier) return this.atBarrier.read(make, run);
+    return { value: await this.onPrimary((manager) => run(make(manager))) };
+  }
+
+  /** As the methods of TypeORM's EntityManager begin. */
+  private select(find: FindManyOptions<Entity>): MakeQuery<Entity> {
+    const { metadata } = this.context.binding;
+    const options = repairable(metadata, find);
+    return (manager) =>
+      (manager.createQueryBuilder(this.target, metadata.name) as SelectQueryBuilder<Entity>).setFindOptions(options);
   }
 
   private get target(): never {

@@ -3,7 +3,7 @@ import { explore, type Scenario } from './explorer/explorer.js';
 import { History } from './explorer/history.js';
 import { MUTANTS } from './explorer/mutants.js';
 import { SHIPPED } from './explorer/rules.js';
-import { SHORT } from './explorer/scenarios.js';
+import { SHORT, WITHOUT_TOMBSTONES } from './explorer/scenarios.js';
 
 /** Every mutant shows within so many states; without it the same search finds nothing. */
 const FAR = 20_000;
@@ -24,6 +24,12 @@ describe('the protocol, explored', () => {
     expect(result.complete).toBe(true);
     expect(result.states).toBeGreaterThan(1_000);
     expect(result.ends).toBeGreaterThan(5);
+  });
+
+  describe('needs tombstones to outlast every request', () => {
+    it.each(WITHOUT_TOMBSTONES.map((scenario) => [scenario.name, scenario] as const))('%s', (_name, scenario) => {
+      expect(explore(scenario).violation?.what).toMatch(/^the stores differ: row null/);
+    });
   });
 
   describe('catches', () => {

@@ -1,21 +1,21 @@
 import type { Effect, Image } from './history.js';
 import { documentOf, History } from './history.js';
-import { type Answers, imageOf, ProcessModel } from './process.model.js';
+import { ProcessModel, type World } from './process.model.js';
 import { type Rules, SHIPPED } from './rules.js';
 import { beginSettling, SettleModel } from './settle.model.js';
-import { ended, type Message, replace, type Spec, type State, Violation } from './state.js';
+import { ended, imageOf, type Message, replace, type Spec, type State, Violation } from './state.js';
 import { StateKeys } from './state.keys.js';
 
 /** Who works on the one key, and what the world may do to them. */
-export interface Scenario extends Answers {
+export interface Scenario extends World {
   readonly name: string;
   readonly processes: readonly Spec[];
   /** The committed image at the beginning. */
   readonly initial: Image;
   /** Requests that arrive twice. */
   readonly duplicates?: boolean;
-  /** Elasticsearch forgets tombstones that no older request can meet any more. */
-  readonly forgetting?: boolean;
+  /** Elasticsearch forgets tombstones: those that no older request can meet any more, or (`early`) any. */
+  readonly forgetting?: boolean | 'early';
 }
 
 export interface Exploration {
@@ -35,9 +35,11 @@ export function explore(scenario: Scenario, rules: Rules = SHIPPED, limit = Infi
 }
 
 class Explorer {
-  private readonly keys = new StateKeys();
+  private readonly keys: StateKeys;
   private readonly parents: number[] = [-1];
-  private readonly labels: string[] = [''];
+  /** Each step's text is kept once. */
+  private readonly labels: number[] = [0];
+  private readonly texts = new Map<string, number>([['', 0]]);
   private next: { state: State; at: number }[] = [];
   private at = 0;
   private moves = 0;
@@ -49,6 +51,7 @@ class Explorer {
     private readonly rules: Rules,
     private readonly limit: number,
   ) {
+    this.keys = new StateKeys(scenario.processes);
     this.model = new ProcessModel(rules, scenario.processes, scenario, (label, state) =>
       this.reach(`${this.name(this.stepping)} ${label}`, state),
     );
@@ -105,8 +108,14 @@ class Explorer {
     const tidy = this.tidied(state);
     if (!this.keys.isNew(tidy)) return;
     this.parents.push(this.at);
-    this.labels.push(label);
+    this.labels.push(this.textNumber(label));
     this.next.push({ state: tidy, at: this.parents.length - 1 });
+  }
+
+  private textNumber(label: string): number {
+    let number = this.texts.get(label);
+    if (number === undefined) this.texts.set(label, (number = this.texts.size));
+    return number;
   }
 
   /** Forgets what can have no effect any more. */
@@ -167,16 +176,15 @@ class Explorer {
   private forget(state: State): void {
     const { document, messages, processes } = state;
     if (!this.scenario.forgetting || document.image !== null || document.version < 0) return;
+    const forgotten = { ...state, document: { image: null, version: -1, restored: 0 } };
+    if (this.scenario.forgetting === 'early') return this.reach('Elasticsearch forgets the tombstone', forgotten);
     const older = (version: number): boolean => version > 0 && version <= document.version;
     const underWay = processes.some(
       ({ at, version, settling }) =>
         (at === 'send' && older(version)) || (settling?.at === 'fence' && older(settling.row!.version)),
     );
     if (underWay || messages.some((message) => !message.answer && older(message.version))) return;
-    this.reach('Elasticsearch forgets the tombstone', {
-      ...state,
-      document: { image: null, version: -1, restored: 0 },
-    });
+    this.reach('Elasticsearch forgets the tombstone', forgotten);
   }
 
   /** Two of a kind are the same: the first begins first. */
@@ -188,9 +196,14 @@ class Explorer {
     );
   }
 
-  /** Everybody is gone: one more settler must leave both stores equal, and the register with a value it may have. */
+  /**
+   * Everybody is gone: one more settler must leave nothing in prepare (but what is parked, until an operator retries it),
+   * both stores equal, and the register with a value it may have.
+   */
   private checkEnd(given: State): void {
-    const state = this.finallySettled(given);
+    let state = this.finallySettled(given, false);
+    if (state.row?.pending?.parked) state = this.finallySettled(state, true);
+    if (state.row?.pending) throw new Violation('the row stays in prepare for ever');
     const image = state.row ? state.row.image : null;
     if (documentOf(image) !== state.document.image) {
       throw new Violation(`the stores differ: row ${image}, document ${state.document.image}`);
@@ -198,26 +211,22 @@ class Explorer {
     if (!state.history.allows(image)) throw new Violation(`an acknowledged write is lost: both stores hold ${image}`);
   }
 
-  private finallySettled(given: State): State {
+  private finallySettled(given: State, operator: boolean): State {
     let state = replace(given, 0, {
       at: 'settle',
       settling: beginSettling('sweep', { claimed: given.row?.version ?? 0 }),
     });
     for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (!state.row?.pending) return state;
+      if (!state.row?.pending || (state.row.pending.parked && !operator)) return state;
+      // Without faults the first way on is the only one.
       let after: State | undefined;
-      const take = (next: State): void => void (after ??= next);
-      const settler = new SettleModel(
-        this.rules,
-        (_, next) => take(next),
-        (_, next) => take(next),
-      );
-      settler.steps(state, 0, state.processes[0]!.settling!);
+      const take = (_: string, next: State): void => void (after ??= next);
+      new SettleModel(this.rules, take, take, { operator }).steps(state, 0, state.processes[0]!.settling!);
       state = after!;
       const sent = state.messages.findIndex((message) => !message.answer);
       if (sent >= 0) state = this.delivered(state, sent);
     }
-    throw new Violation('the row stays in prepare for ever');
+    return state;
   }
 
   private delivered(state: State, at: number): State {
@@ -236,8 +245,9 @@ class Explorer {
   }
 
   private trace(): string[] {
+    const texts = [...this.texts.keys()];
     const lines: string[] = [];
-    for (let at = this.at; at > 0; at = this.parents[at]!) lines.unshift(this.labels[at]!);
+    for (let at = this.at; at > 0; at = this.parents[at]!) lines.unshift(texts[this.labels[at]!]!);
     return lines;
   }
 }

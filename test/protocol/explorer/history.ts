@@ -34,6 +34,8 @@ interface Shared {
 /** The effect of each process's write on the register; undefined where it does not apply. Readers have none. */
 export type Effect = (value: Image) => Image | undefined;
 
+type Rename = (process: number) => number;
+
 interface Configuration {
   readonly value: Image;
   /** Bits of the open writes that have taken effect. */
@@ -110,6 +112,20 @@ export class History {
     return this.configurations.some((one) => one.value === value);
   }
 
+  /** Its key, had the processes and the images they write other names. */
+  renamed({ order, process, image }: { order: readonly number[]; process: Rename; image: (image: Image) => Image }) {
+    const bits = (given: number): number =>
+      order.reduce((sum, _, at) => (given & (1 << at) ? sum | (1 << process(at)) : sum), 0);
+    const keys = this.configurations.map(({ value, effected, seen }) =>
+      keyOf({
+        value: image(value),
+        effected: bits(effected),
+        seen: order.map((at) => seen[at]?.map(image).sort(ascending) ?? null),
+      }),
+    );
+    return `${bits(this.open)}:${keys.sort().join(';')}`;
+  }
+
   private step(name: string, make: () => History | null): History | null {
     let next = this.steps.get(name);
     if (next === undefined) this.steps.set(name, (next = make()));
@@ -134,8 +150,10 @@ function explains({ effected, seen }: Configuration, process: number, ending: Ex
 
 function withValue(seen: readonly Image[] | null, value: Image): readonly Image[] | null {
   if (seen === null || seen.includes(value)) return seen;
-  return [...seen, value].sort((a, b) => (a ?? -1) - (b ?? -1));
+  return [...seen, value].sort(ascending);
 }
+
+const ascending = (a: Image, b: Image): number => (a ?? -1) - (b ?? -1);
 
 function keyOf({ value, effected, seen }: Configuration): string {
   return `${value},${effected},${seen.map((one) => (one === null ? '' : one.join('+') || 'n')).join('/')}`;

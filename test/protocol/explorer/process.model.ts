@@ -1,13 +1,26 @@
 import type { IndexOutcome } from '../../../src/protocol/outcome.js';
+import type { Decider } from '../../../src/protocol/row.js';
 import { isDoubtful } from '../../../src/protocol/write.decision.js';
-import type { Ending, Image } from './history.js';
-import { SOFT } from './history.js';
+import type { Ending } from './history.js';
 import type { Rules } from './rules.js';
-import { abandon, beginSettling, type Emit, type Settled, SettleModel } from './settle.model.js';
-import { ended, presence, type Process, replace, type Row, type Spec, type State, Violation } from './state.js';
+import { abandon, beginSettling, type Emit, type Settled, SettleModel, type SettleWorld } from './settle.model.js';
+import {
+  ended,
+  imageOf,
+  parked,
+  presence,
+  type Process,
+  replace,
+  type Row,
+  type Spec,
+  type State,
+  Violation,
+} from './state.js';
 
-/** Which answers of Elasticsearch, beside the usual ones, a scenario has. */
-export interface Answers {
+/** What the stores may do in a scenario, beside the usual, and whose rule it is. */
+export interface World extends SettleWorld {
+  /** Default `elasticsearch`. */
+  readonly decider?: Decider;
   /** Refused for certain, and unavailable for certain (with one retry). */
   readonly refusals?: boolean;
   /** 503 (with one retry): an inner try may have been applied, or be applied later. */
@@ -21,14 +34,16 @@ const NOTHING_LEFT = { version: 0, tries: 0, doubtful: false, settling: null };
 /** The next steps of one process: src/write (prepare, index, commit), a read through the library, or a sweep. */
 export class ProcessModel {
   private readonly settle: SettleModel;
+  private readonly decider: Decider;
 
   constructor(
     private readonly rules: Rules,
     private readonly specs: readonly Spec[],
-    private readonly answers: Answers,
+    private readonly world: World,
     private readonly emit: Emit,
   ) {
-    this.settle = new SettleModel(rules, emit, (label, state, result) => this.settled(label, state, result));
+    this.settle = new SettleModel(rules, emit, (label, state, result) => this.settled(label, state, result), world);
+    this.decider = world.decider ?? 'elasticsearch';
   }
 
   private current = 0;
@@ -69,7 +84,8 @@ export class ProcessModel {
 
   private start(state: State, process: number, { kind }: Spec): void {
     if (kind === 'sweeper') {
-      const version = state.row?.pending ? state.row.version : -1;
+      const pending = state.row?.pending;
+      const version = pending && !pending.parked ? state.row!.version : -1;
       const settling = beginSettling('sweep', { claimed: version });
       if (version >= 0) this.emit('claims the row', replace(state, process, { at: 'settle', settling }));
       return this.end('finds nothing', state, process, null);
@@ -87,7 +103,7 @@ export class ProcessModel {
 
   private prepare(state: State, process: number, spec: Spec): void {
     const { row } = state;
-    if (row?.pending) {
+    if (row?.pending && !this.mayGoOver(row, spec)) {
       return this.emit('meets a prepare', replace(state, process, { at: 'settle', settling: beginSettling('wait') }));
     }
     if (spec.kind === 'insert' && row) return this.end('is a duplicate', state, process, { saw: 'something' });
@@ -98,9 +114,9 @@ export class ProcessModel {
     const next = presence(image);
     const before = presence(previous);
     const operation = spec.kind === 'remove' ? 'delete' : row ? 'update' : 'insert';
-    const pending = { operation, next, before, decider: 'elasticsearch', previous } as const;
+    const pending = { operation, next, before, decider: this.decider, previous, parked: false } as const;
     const clock = state.clock + 1;
-    if (next === 'absent' && before === 'absent') {
+    if (next === 'absent' && before === 'absent' && this.decider === 'elasticsearch') {
       const complete: Row | null = image === null ? null : { image, version, pending: null };
       return this.end('writes without a document', { ...state, clock, row: complete }, process, 'done');
     }
@@ -110,6 +126,11 @@ export class ProcessModel {
       clock,
       row: prepared,
     });
+  }
+
+  /** `RowStatements.free`: a decided write may be written over, unless it is a delete. */
+  private mayGoOver({ pending }: Row, { kind }: Spec): boolean {
+    return this.decider === 'mysql' && pending!.operation !== 'delete' && kind !== 'insert';
   }
 
   private send(state: State, process: number, { version }: Process, spec: Spec): void {
@@ -141,11 +162,11 @@ export class ProcessModel {
     } else {
       const reason = 'x';
       // An assumption of the protocol: what is refused for certain was refused in every copy.
-      if (this.answers.refusals && !duplicated) {
+      if (this.world.refusals && !duplicated) {
         this.after('is refused', without, process, own, REFUSED);
         this.after('is not served', without, process, own, { kind: 'unavailable', certain: true, reason });
       }
-      if (this.answers.busy) {
+      if (this.world.busy) {
         this.after('is told 503', abandon(state, at), process, own, { kind: 'unavailable', certain: false, reason });
       }
     }
@@ -155,7 +176,7 @@ export class ProcessModel {
   /** `Completer.afterIndex`, and the retries of `Completer.index`. */
   private after(label: string, state: State, process: number, own: Process, outcome: IndexOutcome): void {
     const { version, tries } = own;
-    const step = this.rules.afterIndex(outcome, 'elasticsearch', tries < RETRIES, own.doubtful);
+    const step = this.rules.afterIndex(outcome, this.decider, tries < RETRIES, own.doubtful);
     const doubtful = own.doubtful || isDoubtful(outcome);
     const settle = (settling: ReturnType<typeof beginSettling>): void =>
       this.emit(label, replace(state, process, { at: 'settle', settling }));
@@ -171,9 +192,16 @@ export class ProcessModel {
       case 'look':
         return settle(beginSettling('look', { conflictedAt: version }));
       case 'leave':
+        if (this.decider === 'mysql') return this.end(label, state, process, 'done');
         return this.end(label, state, process, this.rules.left === 'unknown' ? 'unknown' : 'failed');
       case 'park':
-        throw new Violation('a write under the strict decider was parked by its writer');
+        if (this.decider !== 'mysql') throw new Violation('a write under the strict decider was parked by its writer');
+        return this.end(
+          `${label}: parked`,
+          { ...state, row: parked(state.row, version) ?? state.row },
+          process,
+          'done',
+        );
     }
   }
 
@@ -188,6 +216,8 @@ export class ProcessModel {
     const row = ended(state.row, version, 'restore', this.rules.versionNamed);
     this.end('restores its row', row === undefined ? state : { ...state, row }, process, 'failed');
     this.end('cannot restore its row', state, process, 'failed');
+    const stuck = this.world.parking ? parked(state.row, version) : null;
+    if (stuck) this.end('parks its row: the restore is refused', { ...state, row: stuck }, process, 'failed');
   }
 
   private settled(label: string, state: State, result: Settled): void {
@@ -208,6 +238,8 @@ export class ProcessModel {
 
   /** `Completer.race` and `Completer.byFate`. */
   private fate(result: Settled, version: number, race: boolean, process: number): Ending {
+    // Decided already, whoever has the slot.
+    if (this.decider === 'mysql') return 'done';
     if (!result) return 'unknown';
     const { settling } = result;
     const acted = settling.row?.version === version ? result.acted : null;
@@ -217,9 +249,4 @@ export class ProcessModel {
     const fate = this.rules.afterConflict(version, next, settling.slot ?? { found: false }, row);
     return fate === 'landed' ? 'done' : fate === 'aborted' ? 'failed' : 'unknown';
   }
-}
-
-export function imageOf(spec: Spec): Image {
-  if (spec.kind === 'save' || spec.kind === 'insert') return spec.image;
-  return spec.kind === 'soft' ? SOFT + spec.image : null;
 }

@@ -1,5 +1,8 @@
-import { decideSettle } from '../../../src/protocol/settle.decision.js';
-import { decideAfterConflict, decideAfterIndex } from '../../../src/protocol/write.decision.js';
+import { decideSettle, type SettleVerdict } from '../../../src/protocol/settle.decision.js';
+import { decideAfterConflict, decideAfterIndex, decideForward } from '../../../src/protocol/write.decision.js';
+
+import type { Image } from './history.js';
+import type { Row } from './state.js';
 
 /**
  * What the model is driven by: the shipped decisions, and the few facts about SQL and documents that they rely on.
@@ -9,6 +12,7 @@ export interface Rules {
   readonly settle: typeof decideSettle;
   readonly afterIndex: typeof decideAfterIndex;
   readonly afterConflict: typeof decideAfterConflict;
+  readonly forward: typeof decideForward;
   /** At which version the previous image is put back. */
   readonly fenceVersion: (version: number) => number;
   /** Whether the previous image, put back, says so. */
@@ -21,6 +25,12 @@ export interface Rules {
   readonly nextVersion: (held: number | null, clock: number) => number;
   /** Which image of a row in flight is served. */
   readonly inFlight: 'before' | 'after';
+  /** `decider: 'mysql'`: which image of a pending row is served. */
+  readonly decided: 'before' | 'after';
+  /** Whether a look that came to this verdict about a parked row is the last one. */
+  readonly parkedEnds: (verdict: SettleVerdict | 'fence') => boolean;
+  /** Which image of a parked row is served while the index does not hold its write. */
+  readonly parkedImage: (row: Row) => Image;
   /** What the caller is told of a write whose outcome nobody knows. */
   readonly left: 'unknown' | 'aborted';
 }
@@ -29,11 +39,15 @@ export const SHIPPED: Rules = {
   settle: decideSettle,
   afterIndex: decideAfterIndex,
   afterConflict: decideAfterConflict,
+  forward: decideForward,
   fenceVersion: (version) => version,
   marked: true,
   accepts: (version, held) => version > held,
   versionNamed: true,
   nextVersion: (held, clock) => Math.max((held ?? 0) + 1, clock),
   inFlight: 'before',
+  decided: 'after',
+  parkedEnds: (verdict) => verdict !== 'reread',
+  parkedImage: ({ pending }) => pending!.previous,
   left: 'unknown',
 };

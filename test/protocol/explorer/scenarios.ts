@@ -22,6 +22,8 @@ const scenario = (
   ...world,
 });
 
+const BY_MYSQL: Partial<Scenario> = { decider: 'mysql' };
+
 /** Small enough for every run of the tests. */
 export const SHORT: readonly Scenario[] = [
   scenario('an update under every answer', 0, [save(1), database, index], { refusals: true, busy: true }),
@@ -34,6 +36,22 @@ export const SHORT: readonly Scenario[] = [
   scenario('two inserts', null, [insert(1), insert(2)], { refusals: true }),
   scenario('an insert and a delete, tombstones forgotten', null, [save(1), remove], { forgetting: true }),
   scenario('a recovery and a soft removal', 100, [save(1), soft(2), database]),
+  scenario('a delete, an insert after it, tombstones forgotten', 0, [remove, insert(1), database], {
+    forgetting: true,
+  }),
+  scenario('an update whose undoing is refused, and parked', 0, [save(1), database, index], {
+    refusals: true,
+    busy: true,
+    parking: true,
+  }),
+  scenario('an update parked by a sweeper, then another', 0, [save(1), save(2), sweeper], { parking: true }),
+  scenario("decider 'mysql': an update under every answer", 0, [save(1), sweeper, database, database], {
+    ...BY_MYSQL,
+    refusals: true,
+    busy: true,
+  }),
+  scenario("decider 'mysql': an update written over", 0, [save(1), save(2), database], BY_MYSQL),
+  scenario("decider 'mysql': an update and a delete", 0, [save(1), remove, database], BY_MYSQL),
 ];
 
 /** For the long mode. */
@@ -50,4 +68,33 @@ export const LONG: readonly Scenario[] = [
     duplicates: true,
   }),
   scenario('an update, a delete, a reader, tombstones forgotten', 0, [save(1), remove, database], { forgetting: true }),
+  scenario('a delete, an insert, a sweeper, an index reader, every answer', 0, [remove, insert(1), sweeper, index], {
+    refusals: true,
+    busy: true,
+    forgetting: true,
+  }),
+  scenario('two updates, two sweepers', 0, [save(1), save(2), sweeper, sweeper], {}),
+  scenario('an update that is parked, another, both readers', 0, [save(1), save(2), database, index], {
+    refusals: true,
+    parking: true,
+  }),
+  scenario('an update that is parked, a sweeper, both readers', 0, [save(1), sweeper, database, index], {
+    busy: true,
+    parking: true,
+  }),
+  scenario("decider 'mysql': two updates, a delete", 0, [save(1), save(2), remove, database], BY_MYSQL),
+  scenario("decider 'mysql': a delete, an insert, a sweeper", 0, [remove, insert(1), sweeper, database], {
+    ...BY_MYSQL,
+    refusals: true,
+    busy: true,
+    duplicates: true,
+  }),
+];
+
+/** The one assumption dropped: Elasticsearch forgets a delete while an older request is under way. These must violate. */
+export const WITHOUT_TOMBSTONES: readonly Scenario[] = [
+  scenario('a delete, then the late request of an update', 0, [save(1), remove], { forgetting: 'early' }),
+  scenario('an insert that nobody waits for any more, and its late request', null, [insert(1), sweeper], {
+    forgetting: 'early',
+  }),
 ];

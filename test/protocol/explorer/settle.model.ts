@@ -1,7 +1,8 @@
 import type { PreparedRow } from '../../../src/protocol/row.js';
+import { forwardImage, forwardVerdict, landedByConflict, needsNoLook } from './forward.model.js';
 import type { Image } from './history.js';
 import type { Rules } from './rules.js';
-import { ended, presence, replace, type Settling, type State, Violation } from './state.js';
+import { ended, imageAfter, parked, presence, replace, type Settling, type State, Violation } from './state.js';
 
 /** What a settler's caller goes on with: `Resolution`, or null for `Unsettled`. */
 export type Settled = {
@@ -14,6 +15,13 @@ export type Settled = {
 export type Emit = (label: string, next: State) => void;
 /** Tells the process how its settling ended. */
 export type Resume = (label: string, state: State, result: Settled) => void;
+
+export interface SettleWorld {
+  /** MySQL may refuse to put an undo image back, and Elasticsearch to take a previous document: the row is parked. */
+  readonly parking?: boolean;
+  /** Settle parked rows as well: an operator asked for it. */
+  readonly operator?: boolean;
+}
 
 /** As `LIFT_AFTER` in src/settle/settler.ts. */
 const LIFT_AFTER = 2;
@@ -43,6 +51,7 @@ export class SettleModel {
     private readonly rules: Rules,
     private readonly emit: Emit,
     private readonly resume: Resume,
+    private readonly world: SettleWorld = {},
   ) {}
 
   steps(state: State, process: number, settling: Settling): void {
@@ -73,12 +82,18 @@ export class SettleModel {
       const visible = row ? row.image : null;
       return this.resume('reads the row', state, { visible, settled: true, acted: null, settling });
     }
+    const operator = this.world.operator === true;
+    if (needsNoLook(state, settling, operator)) {
+      const visible = this.rules.decided === 'after' ? imageAfter(row) : row.pending.previous;
+      return this.resume('reads the row', state, { visible, settled: false, acted: null, settling });
+    }
     const fresh =
       settling.version === row.version
         ? {}
         : { version: row.version, conflicted: false, reread: false, superseded: 0, fenced: 0 };
     // A deadline can pass at any moment, and a lease can move it: each reading may find either.
-    for (const expired of settling.claimed === row.version ? [true] : [false, true]) {
+    const sure = row.pending.parked ? [operator] : settling.claimed === row.version ? [true] : undefined;
+    for (const expired of sure ?? [false, true]) {
       this.go(`reads the row${expired ? ', expired' : ''}`, state, process, settling, {
         ...fresh,
         row,
@@ -96,14 +111,20 @@ export class SettleModel {
         ? { found: false }
         : { found: true, version: document.version, restored: document.restored || null };
     const prepared: PreparedRow = { version: row.version, expired: settling.expired, pending: row.pending! };
-    const verdict = this.rules.settle(prepared, slot, settling);
+    const forward = row.pending!.decider === 'mysql';
     const seen = { ...settling, slot };
+    const verdict = forward ? forwardVerdict(this.rules, row, slot) : this.rules.settle(prepared, slot, settling);
+    if (!forward && row.pending!.parked && !this.world.operator && this.rules.parkedEnds(verdict)) {
+      const visible = verdict === 'commit' ? imageAfter(row) : this.rules.parkedImage(row);
+      return this.resume('looks: parked', state, { visible, settled: false, acted: null, settling: seen });
+    }
     const go = (next: Partial<Settling>): void => this.go(`looks: ${verdict}`, state, process, seen, next);
     switch (verdict) {
       case 'commit':
       case 'restore':
         return go({ at: verdict });
       case 'race':
+      case 'fence':
         return go({ at: 'fence' });
       case 'in-flight': {
         const visible = this.rules.inFlight === 'before' ? row.pending!.previous : row.image;
@@ -119,34 +140,45 @@ export class SettleModel {
   }
 
   private act(state: State, process: number, settling: Settling, how: 'commit' | 'restore'): void {
-    const { version, pending, image } = settling.row!;
+    const { version, pending } = settling.row!;
     const label = how === 'commit' ? 'commits the row' : 'restores the row';
     const row = ended(state.row, version, how, this.rules.versionNamed);
     if (row === undefined) this.go(`${label}: moved on`, state, process, settling, { at: 'load' });
     else {
-      const after = pending!.operation === 'delete' ? null : image;
-      const visible = how === 'commit' ? after : pending!.previous;
+      const visible = how === 'commit' ? imageAfter(settling.row!) : pending!.previous;
       const acted = how === 'commit' ? 'committed' : 'restored';
       this.resume(label, { ...state, row }, { visible, settled: true, acted, settling });
     }
     this.resume(`${label}: MySQL fails`, state, null);
+    if (how === 'restore') this.park('is refused by MySQL', state, process, settling);
+  }
+
+  /** `SettleActions.park`; a row that moved on meanwhile is read again. */
+  private park(why: string, state: State, process: number, settling: Settling): void {
+    if (!this.world.parking) return;
+    const row = parked(state.row, settling.row!.version);
+    if (!row) return this.go(`${why}: moved on`, state, process, settling, { at: 'load' });
+    const visible = row.pending!.decider === 'mysql' ? imageAfter(row) : row.pending!.previous;
+    this.resume(`${why}: parked`, { ...state, row }, { visible, settled: false, acted: null, settling });
   }
 
   private fence(state: State, process: number, settling: Settling): void {
     const { version, pending } = settling.row!;
-    const image = presence(pending!.previous) === 'present' ? pending!.previous : null;
-    const at = this.rules.fenceVersion(version);
+    const forward = pending!.decider === 'mysql';
+    const previous = presence(pending!.previous) === 'present' ? pending!.previous : null;
+    const image = forward ? forwardImage(settling.row!) : previous;
+    const at = forward ? version : this.rules.fenceVersion(version);
     const message = {
       sender: process,
       version: at,
       image,
-      restored: this.rules.marked && image !== null ? at : 0,
+      restored: this.rules.marked && image !== null && !forward ? at : 0,
       abandoned: false,
       duplicated: false,
       answer: null,
     };
     this.go(
-      image === null ? `sends DELETE at ${at}` : `sends the previous image ${image} at ${at}`,
+      image === null ? `sends DELETE at ${at}` : `sends the ${forward ? 'new' : 'previous'} image ${image} at ${at}`,
       { ...state, messages: [...state.messages, message] },
       process,
       settling,
@@ -159,10 +191,17 @@ export class SettleModel {
     const { answer } = state.messages[at]!;
     const without = { ...state, messages: state.messages.toSpliced(at, 1) };
     const fenced = Math.min(settling.fenced + 1, LIFT_AFTER + 1);
-    if (answer === 'applied') this.go('has won the slot', without, process, settling, { fenced, at: 'restore' });
-    if (answer === 'conflict') {
+    const forward = settling.row!.pending!.decider === 'mysql';
+    const won = forward ? 'commit' : 'restore';
+    if (answer === 'applied') this.go('has won the slot', without, process, settling, { fenced, at: won });
+    if (answer === 'conflict' && forward) {
+      if (landedByConflict(settling)) this.go('meets its own delete', without, process, settling, { at: 'commit' });
+      else
+        this.go('is told: conflict', without, process, settling, { fenced, at: fenced > LIFT_AFTER ? 'lift' : 'load' });
+    } else if (answer === 'conflict') {
       this.go('has lost the slot', without, process, settling, { fenced, conflicted: true, at: 'load' });
     }
+    if (answer === null) this.park('is refused by Elasticsearch', without, process, settling);
     this.resume('gets no answer', abandon(state, at), null);
   }
 }
@@ -170,11 +209,12 @@ export class SettleModel {
 /** Without what no later step asks for: states that differ in nothing else are one. */
 function essential(settling: Settling): Settling {
   const fated = settling.purpose === 'look' || settling.purpose === 'race';
+  const driving = settling.row?.pending?.decider === 'mysql' && (settling.at === 'fence' || settling.at === 'answer');
   return {
     ...settling,
     row: settling.at === 'load' ? null : settling.row,
     expired: settling.at === 'look' && settling.expired,
-    slot: fated ? settling.slot : null,
+    slot: fated || driving ? settling.slot : null,
   };
 }
 

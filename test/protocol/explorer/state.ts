@@ -1,11 +1,11 @@
 import type { Operation, PendingWrite, SlotView } from '../../../src/protocol/row.js';
-import type { History, Image } from './history.js';
+import { type History, type Image, SOFT } from './history.js';
 
 /** The row in MySQL. Immutable, as every part of a state: unchanged parts are shared. */
 export interface Row {
   readonly image: Image;
   readonly version: number;
-  readonly pending: (PendingWrite & { readonly previous: Image }) | null;
+  readonly pending: (PendingWrite & { readonly previous: Image; readonly parked: boolean }) | null;
 }
 
 /** The document in Elasticsearch, or its tombstone (`image: null`), or nothing (`version: -1`). */
@@ -73,6 +73,12 @@ export type Spec =
 /** Thrown when a step shows what must never happen. */
 export class Violation extends Error {}
 
+/** The image that a process writes. */
+export function imageOf(spec: Spec): Image {
+  if (spec.kind === 'save' || spec.kind === 'insert') return spec.image;
+  return spec.kind === 'soft' ? SOFT + spec.image : null;
+}
+
 export function presence(image: Image): 'present' | 'absent' {
   return image === null || image >= 100 ? 'absent' : 'present';
 }
@@ -80,6 +86,17 @@ export function presence(image: Image): 'present' | 'absent' {
 export function replace(state: State, process: number, next: Partial<Process>): State {
   const { processes } = state;
   return { ...state, processes: processes.with(process, { ...processes[process]!, ...next }) };
+}
+
+/** What the row becomes when its pending write commits. */
+export function imageAfter(row: Row): Image {
+  return row.pending?.operation === 'delete' ? null : row.image;
+}
+
+/** The row without its deadline, waiting for a person; null where it is no longer in `prepare` at this version. */
+export function parked(row: Row | null, version: number): Row | null {
+  if (!row?.pending || row.version !== version) return null;
+  return row.pending.parked ? row : { ...row, pending: { ...row.pending, parked: true } };
 }
 
 /** The end of a write in MySQL, by whoever: the row without its `prepare`, null for no row; undefined changes nothing. */

@@ -28,10 +28,16 @@ export interface Exploration {
 }
 
 const MAX_ROUNDS = 40;
+const PROGRESS_STATES = 50_000;
 
 /** Breadth first, so the first violation has the shortest trace. */
-export function explore(scenario: Scenario, rules: Rules = SHIPPED, limit = Infinity): Exploration {
-  return new Explorer(scenario, rules, limit).run();
+export function explore(
+  scenario: Scenario,
+  rules: Rules = SHIPPED,
+  limit = Infinity,
+  progress?: (states: number) => void,
+): Exploration {
+  return new Explorer(scenario, rules, limit, progress).run();
 }
 
 class Explorer {
@@ -50,6 +56,7 @@ class Explorer {
     private readonly scenario: Scenario,
     private readonly rules: Rules,
     private readonly limit: number,
+    private readonly progress?: (states: number) => void,
   ) {
     this.keys = new StateKeys(scenario.processes);
     this.model = new ProcessModel(rules, scenario.processes, scenario, (label, state) =>
@@ -80,7 +87,8 @@ class Explorer {
       }
     } catch (error) {
       if (!(error instanceof Violation)) throw error;
-      return this.result(ends, { what: error.message, trace: this.trace() }, true);
+      const last = error.step === undefined ? 'everybody is gone' : `${this.name(this.stepping)} ${error.step}`;
+      return this.result(ends, { what: error.message, trace: [...this.trace(), last] }, true);
     }
     return this.result(ends, null, true);
   }
@@ -108,6 +116,7 @@ class Explorer {
     const tidy = this.tidied(state);
     if (!this.keys.isNew(tidy)) return;
     this.parents.push(this.at);
+    if (this.parents.length % PROGRESS_STATES === 0) this.progress?.(this.parents.length);
     this.labels.push(this.textNumber(label));
     this.next.push({ state: tidy, at: this.parents.length - 1 });
   }

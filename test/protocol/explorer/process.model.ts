@@ -78,7 +78,7 @@ export class ProcessModel {
 
   private end(label: string, state: State, process: number, ending: Ending | null): void {
     const history = ending === null ? state.history : state.history.end(process, ending);
-    if (!history) throw new Violation(`not linearizable: ${label}, told ${JSON.stringify(ending)}`);
+    if (!history) throw new Violation(`not linearizable: told ${inWords(ending!)}`, label);
     this.emit(label, { ...replace(state, process, { at: 'end', ...NOTHING_LEFT }), history });
   }
 
@@ -249,4 +249,11 @@ export class ProcessModel {
     const fate = this.rules.afterConflict(version, next, settling.slot ?? { found: false }, row);
     return fate === 'landed' ? 'done' : fate === 'aborted' ? 'failed' : 'unknown';
   }
+}
+
+function inWords(ending: Ending): string {
+  if (typeof ending === 'string') return ending === 'done' ? 'success' : ending === 'failed' ? 'failure' : ending;
+  if ('saw' in ending) return ending.saw === 'nothing' ? 'no such row' : 'a duplicate';
+  const [what, image] = 'row' in ending ? ['row', ending.row] : ['document', ending.document];
+  return image === null ? `no ${what}` : `${what} ${image}`;
 }

@@ -93,8 +93,10 @@ export const LONG: readonly Scenario[] = [
 
 /** The one assumption dropped: Elasticsearch forgets a delete while an older request is under way. These must violate. */
 export const WITHOUT_TOMBSTONES: readonly Scenario[] = [
-  scenario('a delete, then the late request of an update', 0, [save(1), remove], { forgetting: 'early' }),
-  scenario('an insert that nobody waits for any more, and its late request', null, [insert(1), sweeper], {
+  scenario('a delete, and the late request of one who raced for its slot', 0, [save(1), remove], {
+    forgetting: 'early',
+  }),
+  scenario('an insert that was undone, and its late request', null, [insert(1), sweeper], {
     forgetting: 'early',
   }),
 ];

@@ -71,7 +71,15 @@ export type Spec =
   | { readonly kind: 'remove' | 'database' | 'index' | 'sweeper' };
 
 /** Thrown when a step shows what must never happen. */
-export class Violation extends Error {}
+export class Violation extends Error {
+  constructor(
+    message: string,
+    /** The step that showed it, where it was not the end. */
+    readonly step?: string,
+  ) {
+    super(message);
+  }
+}
 
 /** The image that a process writes. */
 export function imageOf(spec: Spec): Image {

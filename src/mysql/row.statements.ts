@@ -135,6 +135,14 @@ export class RowStatements {
     );
   }
 
+  /** Those of the rows that nobody has locked, locked. Parameters as `commit`. */
+  lockFree(rows: number): string {
+    return (
+      `SELECT ${this.keyColumns()}, ${this.version} AS version FROM ${this.table} WHERE ${this.inPrepare(rows)}` +
+      ` FOR UPDATE SKIP LOCKED`
+    );
+  }
+
   /** The commit of a delete, and the restore of an insert. Parameters as `commit`. */
   remove(rows: number): string {
     return `DELETE FROM ${this.table} WHERE ${this.inPrepare(rows)}`;

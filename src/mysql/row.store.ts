@@ -140,6 +140,13 @@ export class RowStore {
     return found;
   }
 
+  /** Locks those of the rows that are in `prepare` at their version and that nobody else has locked. */
+  async lockFree<Row extends VersionedKey>(rows: readonly Row[], runner: SqlRunner): Promise<Row[]> {
+    const taken = await this.select(runner, this.statements.lockFree(rows.length), pairs(rows));
+    const ids = new Set(taken.map((row) => this.keyOf(row).id));
+    return rows.filter(({ key }) => ids.has(key.id));
+  }
+
   /** Flips rows to `commit`, or removes them where that is what their write does. Answers how many were flipped. */
   async commit(
     rows: readonly (VersionedKey & { operation: Operation })[],

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EntityManager, ObjectLiteral, QueryRunner, SelectQueryBuilder } from 'typeorm';
+import type { EntityManager, ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfEntity, type RowKey } from '../entity/row.key.js';
 import { BarrierTimeoutError } from '../errors.js';
+import { plainTransaction } from '../mysql/plain.transaction.js';
 import type { LoadedRow } from '../mysql/row.store.js';
 import type { OwnRows } from './read.repairer.js';
 import type { Resolution } from './resolution.js';
@@ -25,6 +26,10 @@ interface Snapshot<T> {
   readonly hidden: boolean;
 }
 
+const SNAPSHOT = {
+  isolation: 'REPEATABLE READ',
+  start: 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY',
+} as const;
 const POLL_MS = 2;
 const MAX_POLL_MS = 50;
 /** More undecided rows than this at once are waited for in several turns. */
@@ -53,34 +58,22 @@ export class BarrierReader<Entity extends ObjectLiteral> {
     }
   }
 
-  /**
-   * One REPEATABLE READ transaction, by plain statements: the application's subscribers have nothing to do with it. No
-   * value where more rows are undecided than one turn takes.
-   */
+  /** No value where more rows are undecided than one turn takes. */
   private async snapshot<T>(make: MakeQuery<Entity>, run: RunQuery<Entity, T>): Promise<Snapshot<T>> {
     const { binding, store } = this.context;
-    const runner = binding.dataSource.createQueryRunner('master');
-    try {
-      await runner.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ');
-      await runner.query('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
-      try {
-        const open = await store.undecided(BARRIER_ROWS, binding.decider === 'mysql', runner);
-        const keys = open.map(({ key }) => key);
-        const undecided = [...new Set((await store.load(keys, runner)).values())];
-        if (open.length === BARRIER_ROWS) return { value: null, undecided, hidden: false };
-        const query = make(runner.manager);
-        const deletes = undecided.filter(({ pending }) => pending?.operation === 'delete');
-        const hidden = this.leaveOut(
-          query,
-          deletes.map(({ key }) => key),
-        );
-        return { value: await run(query), undecided, hidden };
-      } finally {
-        await endTransaction(runner);
-      }
-    } finally {
-      await runner.release();
-    }
+    return plainTransaction(binding.dataSource, SNAPSHOT, async (runner) => {
+      const open = await store.undecided(BARRIER_ROWS, binding.decider === 'mysql', runner);
+      const keys = open.map(({ key }) => key);
+      const undecided = [...new Set((await store.load(keys, runner)).values())];
+      if (open.length === BARRIER_ROWS) return { value: null, undecided, hidden: false };
+      const query = make(runner.manager);
+      const deletes = undecided.filter(({ pending }) => pending?.operation === 'delete');
+      const hidden = this.leaveOut(
+        query,
+        deletes.map(({ key }) => key),
+      );
+      return { value: await run(query), undecided, hidden };
+    });
   }
 
   /** Most deletes commit: rows with one are left out at once, or a table with a steady flow of them could not be read. */
@@ -164,14 +157,4 @@ function stands({ version, pending, image }: LoadedRow, result: Resolution, hidd
 
 function sameImage(seen: RowImage | null, image: RowImage): boolean {
   return seen !== null && Object.keys(image).every((name) => seen[name] === image[name]);
-}
-
-/** A connection that still held the old snapshot must not serve others. */
-async function endTransaction(runner: QueryRunner): Promise<void> {
-  try {
-    await runner.query('COMMIT');
-  } catch {
-    const connection = (await runner.connect()) as { destroy?: () => void };
-    connection.destroy?.();
-  }
 }

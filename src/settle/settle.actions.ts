@@ -2,13 +2,25 @@ import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkedStore, ParkReason } from '../mysql/parked.store.js';
-import type { RowStore } from '../mysql/row.store.js';
+import type { RowStore, SqlRunner, VersionedKey } from '../mysql/row.store.js';
+import { type Acted, actOnUnlocked } from '../mysql/unlocked.rows.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import type { Operation } from '../protocol/row.js';
 import { imageAfter, imageBefore, type ResolveOptions } from './resolution.js';
 import type { Prepared, Round } from './settle.case.js';
 
-/** What a settler does once a verdict stands. Every step names the version it is about, so a late one changes nothing. */
+type Pending = VersionedKey & { readonly operation: Operation; readonly item: Prepared };
+
+function pendingOf(item: Prepared): Pending {
+  const { key, version, pending } = item.row;
+  return { key, version, operation: pending.operation, item };
+}
+
+/**
+ * What a settler does once a verdict stands. Every step names the version it is about, so a late one changes nothing. A row
+ * that a foreign transaction has locked stays in `prepare` for now; its fate is known all the same, and readers are served by it.
+ */
 export class SettleActions {
   constructor(
     private readonly store: RowStore,
@@ -27,28 +39,26 @@ export class SettleActions {
 
   async commit(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
     if (items.length === 0) return;
-    const rows = items.map(({ row }) => ({ key: row.key, version: row.version, operation: row.pending.operation }));
+    let ended: Acted<Pending>;
     try {
-      // Fewer than asked: somebody else flipped some of them. The next round tells which.
-      if ((await this.store.commit(rows)) !== rows.length) return;
+      ended = await actOnUnlocked(this.store, items.map(pendingOf), (rows, runner) => this.store.commit(rows, runner));
     } catch (error) {
       if (classifyMysqlError(error) !== 'refused') throw error;
       if (items.length === 1) return this.park(items[0]!, 'commit-refused', error, turn);
       for (const item of items) await this.commit([item], turn, options);
       return;
     }
-    for (const item of items) await this.acted(item, 'committed', turn, options);
+    // Neither done nor locked: somebody else has flipped them. The next round tells how.
+    for (const { item } of ended.done) await this.acted(item, 'committed', turn, options);
+    for (const { item } of ended.locked) turn.finish(item.state, item.row, imageAfter(item.row), false);
   }
 
   async restore(item: Prepared, turn: Round, options: ResolveOptions): Promise<void> {
-    const { row } = item;
     try {
-      const restored = await this.store.restore({
-        key: row.key,
-        version: row.version,
-        operation: row.pending.operation,
-      });
-      if (restored) await this.acted(item, 'restored', turn, options);
+      const restore = ([row]: readonly Pending[], runner: SqlRunner) => this.store.restore(row!, runner);
+      const { done, locked } = await actOnUnlocked(this.store, [pendingOf(item)], restore);
+      if (done.length > 0) await this.acted(item, 'restored', turn, options);
+      else if (locked.length > 0) turn.finish(item.state, item.row, imageBefore(item.row), false);
     } catch (error) {
       if (classifyMysqlError(error) !== 'refused') throw error;
       await this.park(item, 'restore-refused', error, turn);

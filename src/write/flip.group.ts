@@ -8,11 +8,14 @@ export type Flip = VersionedKey & { readonly operation: Operation };
 /** Resolves once the flip was carried out, or with the reason why it was not. */
 export type FlipGroup = GroupBatcher<Flip, Error | null>;
 
-const SHARED = { maxItems: 256, maxInFlight: 1 };
-const ALONE = { maxItems: 1, maxInFlight: 64 };
+const SHARED = { maxItems: 256, maxInFlight: 1, slowFactor: 3 };
+const ALONE = { maxItems: 1, maxInFlight: 64, slowFactor: 1 };
 const MAX_QUEUED = 100_000;
 
-/** Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. */
+/**
+ * Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. A statement
+ * that waits for somebody's row lock lets others go first, but only two of them: each holds a connection of the pool.
+ */
 export function makeFlipGroup(store: RowStore, shared: boolean): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(
     { ...(shared ? SHARED : ALONE), maxBytes: Number.MAX_SAFE_INTEGER, maxQueued: MAX_QUEUED },

@@ -6,6 +6,8 @@ export interface BatcherLimits {
   readonly maxBytes: number;
   /** Batches under way at the same time, not counting slow ones. */
   readonly maxInFlight: number;
+  /** Batches under way, slow ones included: at most so many times `maxInFlight`. */
+  readonly slowFactor: number;
   /** Items waiting; the next one is refused. */
   readonly maxQueued: number;
 }
@@ -21,8 +23,6 @@ export interface BatcherParts<Item, Result> {
 
 /** A batch that takes longer than this no longer keeps others from leaving. */
 const SLOW_AFTER_MS = 50;
-/** Slow ones included, at most this many times `maxInFlight`. */
-const SLOW_FACTOR = 8;
 
 interface Waiting<Item, Result> {
   readonly item: Item;
@@ -80,9 +80,9 @@ export class GroupBatcher<Item, Result> {
   }
 
   private hasRoom(): boolean {
-    const { maxInFlight } = this.limits;
+    const { maxInFlight, slowFactor } = this.limits;
     if (this.begun.size < maxInFlight) return true;
-    if (this.begun.size >= maxInFlight * SLOW_FACTOR) return false;
+    if (this.begun.size >= maxInFlight * slowFactor) return false;
     const slowSince = performance.now() - SLOW_AFTER_MS;
     let quick = 0;
     for (const { at } of this.begun) if (at > slowSince) quick++;

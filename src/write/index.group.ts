@@ -15,6 +15,8 @@ export type IndexGroup = GroupBatcher<IndexRequest, IndexOutcome>;
 /** Measured on two cores: beyond this a bulk only gets slower, and a timed-out bulk leaves all of its rows unknown. */
 const SHARED = { maxItems: 256, maxInFlight: 2 };
 const ALONE = { maxItems: 1, maxInFlight: 64 };
+/** A bulk that waits holds no connection to MySQL. */
+const SLOW_FACTOR = 8;
 const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_QUEUED = 100_000;
 
@@ -25,7 +27,7 @@ const MAX_QUEUED = 100_000;
 export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding, shared: boolean): IndexGroup {
   const refresh = binding.options.refresh ?? false;
   const group: IndexGroup = new GroupBatcher<IndexRequest, IndexOutcome>(
-    { ...(shared ? SHARED : ALONE), maxBytes: MAX_BYTES, maxQueued: MAX_QUEUED },
+    { ...(shared ? SHARED : ALONE), maxBytes: MAX_BYTES, maxQueued: MAX_QUEUED, slowFactor: SLOW_FACTOR },
     {
       bytesOf: ({ write }) => write.body?.length ?? 0,
       refuse: (queued) =>

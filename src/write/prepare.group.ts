@@ -37,7 +37,7 @@ interface Change {
   readonly expectedVersion: number | undefined;
 }
 
-const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, maxQueued: 100_000 };
+const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, slowFactor: 8, maxQueued: 100_000 };
 const MICROS_PER_MS = 1_000;
 
 /**

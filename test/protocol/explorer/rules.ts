@@ -27,8 +27,8 @@ export interface Rules {
   readonly inFlight: 'before' | 'after';
   /** `decider: 'mysql'`: which image of a pending row is served. */
   readonly decided: 'before' | 'after';
-  /** Whether a look that came to this verdict about a parked row is the last one. */
-  readonly parkedEnds: (verdict: SettleVerdict | 'fence') => boolean;
+  /** Whether a look at a parked row ends with this verdict; `superseded`: how often its version looked so before. */
+  readonly parkedEnds: (verdict: SettleVerdict | 'fence', superseded: number) => boolean;
   /** Which image of a parked row is served while the index does not hold its write. */
   readonly parkedImage: (row: Row) => Image;
   /** What the caller is told of a write whose outcome nobody knows. */

@@ -114,7 +114,12 @@ export class SettleModel {
     const forward = row.pending!.decider === 'mysql';
     const seen = { ...settling, slot };
     const verdict = forward ? forwardVerdict(this.rules, row, slot) : this.rules.settle(prepared, slot, settling);
-    if (!forward && row.pending!.parked && !this.world.operator && this.rules.parkedEnds(verdict)) {
+    if (
+      !forward &&
+      row.pending!.parked &&
+      !this.world.operator &&
+      this.rules.parkedEnds(verdict, settling.superseded)
+    ) {
       const visible = verdict === 'commit' ? imageAfter(row) : this.rules.parkedImage(row);
       return this.resume('looks: parked', state, { visible, settled: false, acted: null, settling: seen });
     }

@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, Get, Injectable, Param, UseInterceptors } from '@nestjs/common';
+import { Controller, Get, Injectable, Param, ServiceUnavailableException, UseInterceptors } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
 import { APP_INTERCEPTOR, ExternalContextCreator } from '@nestjs/core';
 import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
 import type { AddressInfo } from 'node:net';
-import { from, type Observable } from 'rxjs';
+import { from, lastValueFrom, type Observable, of, throwError } from 'rxjs';
 import { Column, Entity, PrimaryColumn, type Repository } from 'typeorm';
 import {
   Consistency,
   type ConsistentRepository,
   defineConsistentRepository,
   ReadRepairInterceptor,
+  ReadUnsettledError,
 } from '../../../src/index.js';
 import { Stores } from '../../support/application.js';
 import { LostAnswers } from '../../support/lost.answers.js';
@@ -188,6 +189,24 @@ describe('ReadRepairInterceptor', () => {
       expect(await call('single', type, 'changed')).toMatchObject({ title: 'before' });
       expect(await call('single', type, 'inserted')).toBeNull();
     }
+  });
+
+  it('a row that cannot be settled now: 503 over HTTP with the cause, the error itself elsewhere', async () => {
+    const error = new ReadUnsettledError('not now');
+    const interceptor = new ReadRepairInterceptor({ repair: () => Promise.reject(error) } as never);
+    const thrown = (type: string, handle: () => Observable<unknown>) =>
+      lastValueFrom(interceptor.intercept({ getType: () => type } as never, { handle })).catch(
+        (reason: unknown) => reason,
+      );
+    const own = () => throwError(() => error);
+    for (const handle of [() => of({}), own]) {
+      const unavailable = await thrown('http', handle);
+      expect(unavailable).toBeInstanceOf(ServiceUnavailableException);
+      expect(unavailable).toMatchObject({ cause: error });
+      expect(await thrown('rpc', handle)).toBe(error);
+    }
+    const another = new Error('another');
+    expect(await thrown('http', () => throwError(() => another))).toBe(another);
   });
 
   it('globally: every route', async () => {

@@ -7,6 +7,8 @@ import type { ConsistencyNames } from './entity.binding.js';
 /** Storage engines whose transactions the protocol can rely on. */
 const TRANSACTIONAL_ENGINES = new Set(['innodb']);
 const UNSAFE_KEY_TYPES = new Set(['float', 'double', 'json', 'geometry']);
+/** TIME, DATETIME or TIMESTAMP finer than a JavaScript Date. */
+const FINE_TIME = /^(?:time|datetime|timestamp)\([456]\)/i;
 const ACTING_RULES = new Set(['CASCADE', 'SET NULL', 'SET DEFAULT']);
 
 /** What of the entity cannot go through the protocol. Thrown at start-up, each with what to do. */
@@ -58,6 +60,12 @@ export function checkTable(
   for (const primary of metadata.primaryColumns) {
     const column = shape.columns.find((candidate) => candidate.name === primary.databaseName);
     if (column && UNSAFE_KEY_TYPES.has(column.dataType)) refuse(`a ${column.dataType} column cannot be the key.`);
+    if (column && FINE_TIME.test(column.columnType)) {
+      refuse(
+        `the key column \`${column.name}\` is ${column.columnType}: a JavaScript Date holds milliseconds and cannot address its ` +
+          'rows. Use at most 3 fraction digits, or a BIGINT of microseconds.',
+      );
+    }
   }
   const around = [...triggerProblems(shape), ...foreignKeyProblems(shape)];
   if (around.length === 0 || guard === 'off') return [];

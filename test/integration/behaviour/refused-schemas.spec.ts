@@ -71,6 +71,11 @@ class Seen {
   @ViewColumn() id!: number;
   @ViewColumn() name!: string;
 }
+@Entity('by_microsecond')
+class ByMicrosecond {
+  @PrimaryColumn({ type: 'datetime', precision: 6 }) at!: Date;
+  @Column(() => Consistency) consistency!: Consistency;
+}
 @Entity('by_float')
 class ByFloat {
   @PrimaryColumn({ type: 'float' }) id!: number;
@@ -125,6 +130,7 @@ const CASES: Case[] = [
   ['a child of a single-table inheritance', [Cat, Animal], undefined, /Cat: single-table inheritance/],
   ['a tree', [Folder], undefined, /tree entities \(closure-table\)/, /parent column/],
   ['a view', [Seen, Plain], undefined, /Seen: a view has no rows/],
+  ['a key finer than a Date', [ByMicrosecond], undefined, /key column `at` is datetime\(6\)/, /3 fraction digits/],
   ['a floating-point key', [ByFloat], undefined, /float column cannot be the key/],
 ];
 

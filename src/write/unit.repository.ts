@@ -41,6 +41,17 @@ export class UnitRepository<Entity extends ObjectLiteral> {
   }
 
   async findOne(options: FindOneOptions<Entity>): Promise<Entity | null> {
-    return (await this.find({ ...options, take: 1 }))[0] ?? null;
+    const { binding } = this.context;
+    for (let take = 1; ; take *= 10) {
+      let found = 0;
+      const [first] = await this.unit.read(this.context, async (manager) => {
+        const several = repairable(binding.metadata, { ...options, take } as FindManyOptions<Entity>);
+        const rows: Entity[] = await manager.find(binding.target as never, several as never);
+        found = rows.length;
+        return rows;
+      });
+      // The row that MySQL found first may not be to be seen (somebody's undecided insert); one behind it may be.
+      if (first || found < take) return first ?? null;
+    }
   }
 }

@@ -213,6 +213,17 @@ describe('a unit of work', () => {
     expect(await held('account', 'r3')).toEqual({ row: undefined, document: undefined });
   });
 
+  it("finds the row behind somebody's undecided insert", async () => {
+    await accounts.save(account('behind 2', 77));
+    await answers.vanished(() => accounts.save(account('behind 1', 77)));
+    const first = { where: { balance: 77 }, order: { id: 'ASC' } } as const;
+    await consistent.transaction(async (unit) => {
+      expect(await inside(unit).accounts.findOne(first)).toMatchObject({ id: 'behind 2' });
+      expect(await inside(unit).accounts.findOne({ ...first, where: { id: 'behind 1' } })).toBeNull();
+    });
+    expect(await accounts.findOne(first)).toMatchObject({ id: 'behind 2' });
+  });
+
   it('goes on after an error that the callback catches, without a trace of that write', async () => {
     const long = 'x'.repeat(513);
     await consistent.transaction(async (unit) => {

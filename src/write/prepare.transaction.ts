@@ -19,6 +19,8 @@ const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 50;
 /** A duplicate key may be an undecided row's: at most this many are waited for before the error is believed. */
 const MAX_SUSPECTS = 100;
+/** MySQL names the key as the row has it; where it abbreviates or escapes, it is not recognised. */
+const PRIMARY_DUPLICATE = /^Duplicate entry '(.*)' for key '(?:.*\.)?PRIMARY'$/s;
 /** However short `busyTimeoutMs` is. */
 const MIN_WAITS = 3;
 
@@ -45,7 +47,7 @@ export async function prepareInTransaction(
       await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** deadlocks);
     } else if (isDuplicateKey(error) && !suspectsCleared) {
       suspectsCleared = true;
-      if (!(await clearSuspects(context, busyUntil))) throw error;
+      if (!(await clearSuspects(context, error, busyUntil))) throw error;
     } else {
       throw error;
     }
@@ -122,9 +124,23 @@ export async function waitUntilFree(context: EntityContext, key: RowKey, busyUnt
   }
 }
 
-/** Waits for rows in `prepare`, one of which may hold the key that MySQL calls a duplicate. False if there are none. */
-async function clearSuspects(context: EntityContext, busyUntil: number): Promise<boolean> {
-  const suspects = await context.store.undecided(MAX_SUSPECTS, false);
-  for (const { key } of suspects) await waitUntilFree(context, key, busyUntil);
+/**
+ * Waits for rows in `prepare`, one of which may hold the key that MySQL calls a duplicate. False if there are none, or if
+ * they stay: an error must not name a row that the caller has nothing to do with, so MySQL's own is all there is to say.
+ * Throws only where the undecided row has the very primary key that is being inserted.
+ */
+async function clearSuspects(context: EntityContext, duplicate: unknown, busyUntil: number): Promise<boolean> {
+  const own = PRIMARY_DUPLICATE.exec((duplicate as Error).message)?.[1];
+  const suspects = (await context.store.undecided(MAX_SUSPECTS, false)).map(({ key }) => key);
+  suspects.sort((a, b) => Number(b.id === own) - Number(a.id === own));
+  for (const key of suspects) {
+    try {
+      await waitUntilFree(context, key, busyUntil);
+    } catch (error) {
+      const stays = error instanceof RowBusyError || error instanceof RowParkedError;
+      if (!stays || key.id === own) throw error;
+      return false;
+    }
+  }
   return suspects.length > 0;
 }

@@ -33,7 +33,13 @@ export class Preparer<Entity extends ObjectLiteral = any> {
       if (options.expectedVersion !== undefined) throw this.notFound(key);
       return this.insert(runner, entity);
     }
-    return this.update(runner, entity, 'save', options, row);
+    try {
+      return await this.update(runner, entity, 'save', options, row);
+    } catch (error) {
+      // Somebody's delete was finished between the look and the change.
+      if (!(error instanceof RowNotFoundError) || options.expectedVersion !== undefined) throw error;
+      return this.insert(runner, entity);
+    }
   }
 
   async insert(runner: QueryRunner, entity: Entity): Promise<PreparedWrite<Entity>> {

@@ -36,6 +36,32 @@ describe('the prepare step fails', () => {
     await expectAgreement(faulty, seeded.id, seeded.title);
   });
 
+  it("a duplicate key, while unrelated rows stay undecided: MySQL's error, not theirs", async () => {
+    const hasty = await faulty.instance({}, { module: { busyTimeoutMs: 50 } });
+    const seeded = await faulty.seed();
+    const undecided = await faulty.abandon('update');
+    const taken = hasty.products.insert({ id: freshId(), sku: seeded.sku, title: 'x' });
+    await expect(taken).rejects.toMatchObject({ driverError: { code: 'ER_DUP_ENTRY' } });
+    const inserted = await faulty.abandon('insert');
+    const same = hasty.products.insert({ id: inserted.id, sku: 'y', title: 'y' });
+    await expect(same).rejects.toMatchObject({ code: 'ROW_BUSY', data: { key: inserted.id } });
+    await faulty.expire(undecided.id, inserted.id);
+    await hasty.products.insert({ id: inserted.id, sku: 'y', title: 'y' });
+    await expectAgreement(faulty, undecided.id, undecided.before);
+    await expectAgreement(faulty, inserted.id, 'y');
+  });
+
+  it('save: the row is deleted for good between the look and the change: it is inserted', async () => {
+    const seeded = await faulty.seed();
+    const change = faulty.mysql.inject({ kind: 'hold' }, { body: /SET `consistency_pending`/, times: 1 });
+    const saving = faulty.products.save({ id: seeded.id, sku: seeded.sku, title: 'again' });
+    await change.reached();
+    await faulty.others.remove(seeded);
+    await faulty.mysql.release();
+    expect(await saving).toMatchObject({ title: 'again', consistency: { state: 'commit' } });
+    await expectAgreement(faulty, seeded.id, 'again');
+  });
+
   it.each([
     ['too long', { title: 'x'.repeat(300) }, 'ER_DATA_TOO_LONG'],
     ['null where none may be', { title: null }, 'ER_BAD_NULL_ERROR'],

@@ -8,9 +8,11 @@ import {
 } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { UnsupportedOperationError } from '../errors.js';
+import { onPrimary } from '../mysql/primary.connection.js';
 import { BarrierReader, type MakeQuery, type ReadResult, type RunQuery } from './barrier.reader.js';
 import { refuseCache, repairable } from './find.options.js';
 import type { ReadRepairer } from './read.repairer.js';
+import { ReplicaReader } from './replica.reader.js';
 
 export interface ReadOptions {
   /**
@@ -19,22 +21,31 @@ export interface ReadOptions {
    * where one of their writes came to nothing. Default false for rows, true for counts.
    */
   barrier?: boolean;
+  /**
+   * Reads from a replica of TypeORM's `replication`, once that has everything the primary had when the read began (it
+   * waits for the GTIDs, at most `readRepair.timeoutMs`); so the answer is never stale. Where no replica catches up, or
+   * there is none, or GTIDs are off, the primary is read. A barrier is always on the primary, that of counts too: give
+   * `barrier: false` to count on a replica. Default false.
+   */
+  replica?: boolean;
 }
 
-/** Reads of one entity: TypeORM's, on the primary, with what it returns repaired. */
+/** Reads of one entity: TypeORM's, on the primary unless told otherwise, with what it returns repaired. */
 export class ConsistentReader<Entity extends ObjectLiteral> {
   private readonly atBarrier: BarrierReader<Entity>;
+  private readonly onReplica: ReplicaReader;
 
   constructor(
     private readonly context: EntityContext,
     private readonly repairer: ReadRepairer,
   ) {
     this.atBarrier = new BarrierReader<Entity>(context);
+    this.onReplica = new ReplicaReader(context);
   }
 
   async find(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<Entity[]> {
-    const { barrier, ...find } = options;
-    return this.toBeSeen(await this.read(barrier, this.select(find), (query) => query.getMany()), find);
+    const { barrier, replica, ...find } = options;
+    return this.toBeSeen(await this.read({ barrier, replica }, this.select(find), (query) => query.getMany()), find);
   }
 
   async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
@@ -43,19 +54,19 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
         `${this.context.binding.name}: findOne() needs a \`where\`; to take any row use find({ take: 1 }).`,
       );
     }
-    const { barrier, ...find } = options;
+    const { barrier, replica, ...find } = options;
     const one = this.select({ ...find, take: 1 } as FindManyOptions<Entity>);
-    const { value: row, own } = await this.read(barrier, one, (query) => query.getOne());
+    const { value: row, own } = await this.read({ barrier, replica }, one, (query) => query.getOne());
     if (!row) return null;
     const [repaired] = await this.toBeSeen({ value: [row], own }, find);
-    return repaired ?? this.firstToBeSeen(find, barrier);
+    return repaired ?? this.firstToBeSeen(find, { barrier, replica });
   }
 
   /** The row that MySQL found first is not to be seen (an undecided insert); one behind it may be. */
-  private async firstToBeSeen(find: FindOneOptions<Entity>, barrier?: boolean): Promise<Entity | null> {
+  private async firstToBeSeen(find: FindOneOptions<Entity>, where: ReadOptions): Promise<Entity | null> {
     for (let take = 10; ; take *= 10) {
       const several = this.select({ ...find, take } as FindManyOptions<Entity>);
-      const rows = await this.read(barrier, several, (query) => query.getMany());
+      const rows = await this.read(where, several, (query) => query.getMany());
       const [first] = await this.toBeSeen(rows, find);
       if (first || rows.value.length < take) return first ?? null;
     }
@@ -79,15 +90,15 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   }
 
   async findAndCount(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<[Entity[], number]> {
-    const { barrier = true, ...find } = options;
-    const { value, own } = await this.read(barrier, this.select(find), (query) => query.getManyAndCount());
+    const { barrier = true, replica, ...find } = options;
+    const { value, own } = await this.read({ barrier, replica }, this.select(find), (query) => query.getManyAndCount());
     const [rows, count] = value;
     return [await this.toBeSeen({ value: rows, own }, find), count];
   }
 
   async count(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<number> {
-    const { barrier = true, ...find } = options;
-    return (await this.read(barrier, this.select(find), (query) => query.getCount())).value;
+    const { barrier = true, replica, ...find } = options;
+    return (await this.read({ barrier, replica }, this.select(find), (query) => query.getCount())).value;
   }
 
   async findWith(
@@ -100,17 +111,19 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
       refuseCache(this.context.binding.metadata, built.expressionMap.cache);
       return built;
     };
-    const { value, own } = await this.read(options.barrier, make, (query) => query.getMany());
+    const { value, own } = await this.read(options, make, (query) => query.getMany());
     return this.repairer.repairEntities(this.context, value, own);
   }
 
   private async read<T>(
-    barrier: boolean | undefined,
+    { barrier, replica }: ReadOptions,
     make: MakeQuery<Entity>,
     run: RunQuery<Entity, T>,
   ): Promise<ReadResult<T>> {
+    // A barrier judges by what is undecided on the primary: a replica at any other moment has other rows in prepare.
     if (barrier) return this.atBarrier.read(make, run);
-    return { value: await this.onPrimary((manager) => run(make(manager))) };
+    const found = replica ? await this.onReplica.read((manager) => run(make(manager))) : null;
+    return found ?? { value: await onPrimary(this.context.binding.dataSource, (manager) => run(make(manager))) };
   }
 
   /** As the methods of TypeORM's EntityManager begin. */
@@ -123,17 +136,5 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
 
   private get target(): never {
     return this.context.binding.target as never;
-  }
-
-  /** A replica may hold an old `commit` row: reads go to the primary. */
-  private async onPrimary<T>(read: (manager: EntityManager) => Promise<T>): Promise<T> {
-    const { dataSource } = this.context.binding;
-    if (!('replication' in dataSource.options) || !dataSource.options.replication) return read(dataSource.manager);
-    const runner = dataSource.createQueryRunner('master');
-    try {
-      return await read(runner.manager);
-    } finally {
-      await runner.release();
-    }
   }
 }

@@ -4,6 +4,7 @@ import type { EntityContext } from '../entity/entity.context.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfEntity } from '../entity/row.key.js';
 import { ReadUnsettledError } from '../errors.js';
+import { onPrimary } from '../mysql/primary.connection.js';
 import { collectEntities, type EntitySite } from './entity.graph.js';
 import type { Resolution } from './resolution.js';
 
@@ -137,7 +138,9 @@ async function followRelations(
     if (same) continue;
     const missing = Object.values(where).every((value) => value === null);
     const target = relation.inverseEntityMetadata.target;
-    const related = missing ? null : await binding.dataSource.manager.findOneBy(target as never, where as never);
+    const related = missing
+      ? null
+      : await onPrimary(binding.dataSource, (manager) => manager.findOneBy(target as never, where as never));
     changed.push(setRelation(relation, entity, related));
   }
   return changed;

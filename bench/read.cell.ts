@@ -1,4 +1,4 @@
-import { DataSource } from 'typeorm';
+import { DataSource, MoreThanOrEqual } from 'typeorm';
 import type { CellResult, CellSpec } from './cell.types.js';
 import { startApplication } from './consistent.peer.js';
 import { LatencyRecorder, median } from './latency.recorder.js';
@@ -18,16 +18,18 @@ export async function measureReads(spec: CellSpec): Promise<CellResult> {
   const application = await startApplication(spec);
   const ours = application.get(ConsistentProductRepository);
   const typeorm = application.get(DataSource).getRepository(ConsistentProduct);
-  const reads = async (repository: typeof ours | typeof typeorm) => {
-    const id = String(1 + Math.floor(Math.random() * (SEEDED_ROWS - PAGE)));
+  const read = async (repository: typeof ours | typeof typeorm, id: string) => {
     if (operation === 'find-one') return Boolean(await repository.findOneBy({ id }));
-    return (await repository.find({ order: { id: 'ASC' }, skip: Number(id), take: PAGE })).length === PAGE;
+    const page = await repository.find({ where: { id: MoreThanOrEqual(id) }, order: { id: 'ASC' }, take: PAGE });
+    return page.length === PAGE;
   };
   const calls = operation === 'find-one' ? CALLS_PER_TURN['find-one'] : CALLS_PER_TURN['find-page'];
+  const someId = () => String(1 + Math.floor(Math.random() * (SEEDED_ROWS - PAGE)));
+  let ids: string[] = [];
   const turn = async (repository: typeof ours | typeof typeorm) => {
     const begunAt = performance.now();
-    for (let call = 0; call < calls; call++) {
-      if (!(await reads(repository))) throw new Error('a row was not found');
+    for (const id of ids) {
+      if (!(await read(repository, id))) throw new Error('a row was not found');
     }
     return (performance.now() - begunAt) / calls;
   };
@@ -37,6 +39,7 @@ export async function measureReads(spec: CellSpec): Promise<CellResult> {
   const until = warmUntil + windowMs;
   let before = readCpu(servers);
   for (let round = 0; performance.now() < until; round++) {
+    ids = Array.from({ length: calls }, someId);
     // Who goes first changes: the second finds warmer caches.
     const [first, second] =
       round % 2 ? [await turn(ours), await turn(typeorm)] : [await turn(typeorm), await turn(ours)];

@@ -39,7 +39,7 @@ const FULL: readonly Choice[] = [
 ];
 
 const QUICK_TIMES = { warmUpMs: 1_200, windowMs: 2_000 };
-const FULL_TIMES = { warmUpMs: 2_000, windowMs: 4_000 };
+const FULL_TIMES = { warmUpMs: 1_500, windowMs: 3_000 };
 
 export function makePlan(quick: boolean, rounds: number): Plan {
   const times = quick ? QUICK_TIMES : FULL_TIMES;

@@ -67,7 +67,7 @@ function write(options: BenchOptions, environment: Environment, results: readonl
     join(folder, 'write-path.json'),
     `${JSON.stringify({ environment, ratios: byName, cells, results }, rounded, 2)}\n`,
   );
-  writeFileSync(join(folder, 'write-path.svg'), throughputChart(cells));
+  writeFileSync(join(projectRoot(), 'docs/write-path.svg'), throughputChart(cells));
 }
 
 function rounded(_name: string, value: unknown): unknown {

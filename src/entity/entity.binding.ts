@@ -40,6 +40,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   readonly hydratedColumns: readonly BoundColumn[];
   readonly driver: MysqlDriver;
   private readonly driverSettings: DriverSettings;
+  private readonly consistencyProperty: string;
 
   constructor(
     readonly dataSource: DataSource,
@@ -53,6 +54,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
     this.alias = typeof options.index === 'function' ? options.index(dataSourceName) : options.index;
     this.decider = options.decider ?? defaultDecider;
     this.names = consistencyNames(metadata);
+    this.consistencyProperty = metadata.embeddeds.find(({ type }) => type === Consistency)!.propertyName;
     this.driver = dataSource.driver as MysqlDriver;
     this.driverSettings = driverSettings(dataSource);
     const ours = new Set<string>(Object.values(this.names));
@@ -121,14 +123,12 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   }
 
   consistencyOf(entity: Entity): Consistency | undefined {
-    const embedded = this.metadata.embeddeds.find((candidate) => candidate.type === Consistency)!;
-    return (entity as Record<string, Consistency | undefined>)[embedded.propertyName];
+    return (entity as Record<string, Consistency | undefined>)[this.consistencyProperty];
   }
 
   setConsistency(entity: Entity, consistency: Pick<Consistency, 'state' | 'version'>): void {
-    const embedded = this.metadata.embeddeds.find((candidate) => candidate.type === Consistency)!;
     const held = this.consistencyOf(entity) ?? new Consistency();
-    (entity as Record<string, unknown>)[embedded.propertyName] = Object.assign(held, consistency);
+    (entity as Record<string, unknown>)[this.consistencyProperty] = Object.assign(held, consistency);
   }
 }
 

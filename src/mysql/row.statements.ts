@@ -129,10 +129,29 @@ export class RowStatements {
 
   /** The flip of inserts and updates. Parameters: [keys … if several,] then key …, version per row. */
   commit(rows: number): string {
-    return (
-      `UPDATE ${this.table} SET ${this.state} = 'commit', ${this.deadline} = NULL, ${this.pending} = NULL${this.keepOnUpdate}` +
-      ` WHERE ${this.inPrepare(rows)}`
-    );
+    return `${this.flip()} WHERE ${this.inPrepare(rows)}`;
+  }
+
+  /**
+   * `commit` for many rows of a single-column key: rows prepared together share their version, and lists of keys are
+   * searched, where a list of conditions is tried one by one. Parameters: all keys, then each group's version and keys.
+   */
+  commitGroups(sizes: readonly number[]): string {
+    return `${this.flip()} WHERE ${this.groupsInPrepare(sizes)}`;
+  }
+
+  removeGroups(sizes: readonly number[]): string {
+    return `DELETE FROM ${this.table} WHERE ${this.groupsInPrepare(sizes)}`;
+  }
+
+  private groupsInPrepare(sizes: readonly number[]): string {
+    const groups = sizes.map((size) => `(${this.version} = ? AND ${this.keyIs(size)})`);
+    const rows = sizes.reduce((sum, size) => sum + size, 0);
+    return `${this.keyIs(rows)} AND (${groups.join(' OR ')}) AND ${this.state} = 'prepare'`;
+  }
+
+  private flip(): string {
+    return `UPDATE ${this.table} SET ${this.state} = 'commit', ${this.deadline} = NULL, ${this.pending} = NULL${this.keepOnUpdate}`;
   }
 
   /** Those of the rows that nobody has locked, locked. Parameters as `commit`. */

@@ -155,13 +155,31 @@ export class RowStore {
     const removals = rows.filter((row) => row.operation === 'delete');
     const flips = rows.filter((row) => row.operation !== 'delete');
     let affected = 0;
-    if (flips.length > 0) {
-      affected += (await this.change(runner, this.statements.commit(flips.length), pairs(flips))).affectedRows;
-    }
-    if (removals.length > 0) {
-      affected += (await this.change(runner, this.statements.remove(removals.length), pairs(removals))).affectedRows;
+    for (const [operation, group] of [
+      ['commit', flips],
+      ['remove', removals],
+    ] as const) {
+      if (group.length === 0) continue;
+      const [sql, parameters] = this.flipOf(operation, group);
+      affected += (await this.change(runner, sql, parameters)).affectedRows;
     }
     return affected;
+  }
+
+  private flipOf(operation: 'commit' | 'remove', rows: readonly VersionedKey[]): [sql: string, parameters: unknown[]] {
+    const { statements, binding } = this;
+    if (rows.length === 1 || binding.key.length > 1) return [statements[operation](rows.length), pairs(rows)];
+    const versions = new Map<number, unknown[]>();
+    for (const { key, version } of rows) {
+      const alike = versions.get(version);
+      if (alike) alike.push(...key.parameters);
+      else versions.set(version, [...key.parameters]);
+    }
+    const groups = [...versions.values()];
+    const parameters = [...versions].flatMap(([version, keys]) => [version, ...keys]);
+    const sizes = groups.map(({ length }) => length);
+    const sql = operation === 'commit' ? statements.commitGroups(sizes) : statements.removeGroups(sizes);
+    return [sql, [...groups.flat(), ...parameters]];
   }
 
   /** Puts the undo image back at the same version. False when the row is no longer in `prepare` at it. */

@@ -34,6 +34,7 @@ export class ReadRepairer {
   ): Promise<Entity[]> {
     if (entities.length === 0) return entities;
     const list = [...entities];
+    if (entities.every((entity) => isPlainlyCommitted(context, entity))) return list;
     await this.repairSites(
       collectEntities(list, (instance) =>
         instance instanceof context.binding.target ? context : this.contextOf(instance),
@@ -109,6 +110,15 @@ export class ReadRepairer {
     binding.setConsistency(entity, { state: 'commit', version: resolution.version });
     await binding.runAfterLoad(entity);
   }
+}
+
+/** In `commit`, and with no related entity loaded that would have to be looked at: a page of these is not walked. */
+function isPlainlyCommitted({ binding }: EntityContext, entity: ObjectLiteral): boolean {
+  return (
+    entity.constructor === binding.target &&
+    binding.metadata.relations.length === 0 &&
+    binding.consistencyOf(entity)?.state === 'commit'
+  );
 }
 
 /**

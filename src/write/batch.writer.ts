@@ -3,6 +3,7 @@ import type { EntityContext } from '../entity/entity.context.js';
 import { InvalidOptionsError, ShuttingDownError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
+import { SINGLY } from './prepare.group.js';
 import { CONNECTION_BROKE, prepareInTransaction } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { outcomeUnknown } from './write.errors.js';
@@ -17,6 +18,8 @@ export interface BatchOptions {
 
 const DEFAULT_CHUNK = 200;
 const MAX_CHUNK = 1_000;
+/** Chunks that are still being indexed and flipped while the next one is prepared. */
+const MAX_BEHIND = 1;
 
 /**
  * `saveMany` and `removeMany`: chunks of rows share a prepare transaction, a bulk and a flip; every item has its own
@@ -37,11 +40,28 @@ export class BatchWriter {
       throw new InvalidOptionsError(`chunkSize must be 1 … ${MAX_CHUNK}, not ${String(chunkSize)}.`, { chunkSize });
     }
     const outcomes: WriteOutcome<Entity>[] = [];
+    // The same object twice: the second needs the key that the first brings.
+    const overlap = new Set(entities).size === entities.length;
+    const underWay: Promise<WriteOutcome<Entity>[]>[] = [];
+    const collect = async (most: number) => {
+      while (underWay.length > most) {
+        outcomes.push(...(await underWay.shift()!));
+        options.onProgress?.({ done: outcomes.length, total: entities.length });
+      }
+    };
     for (let from = 0; from < entities.length; from += chunkSize) {
       const chunk = entities.slice(from, from + chunkSize);
-      outcomes.push(...(await this.writeTracked(context, kind, chunk, from === 0)));
-      options.onProgress?.({ done: outcomes.length, total: entities.length });
+      await new Promise<void>((wholeIsPrepared) => {
+        const written = this.writeTracked(context, kind, chunk, from === 0, wholeIsPrepared);
+        written.then(
+          () => wholeIsPrepared(),
+          () => wholeIsPrepared(),
+        );
+        underWay.push(written);
+      });
+      await collect(overlap ? MAX_BEHIND : 0);
     }
+    await collect(0);
     return outcomes;
   }
 
@@ -51,23 +71,28 @@ export class BatchWriter {
     kind: WriteKind,
     chunk: readonly Entity[],
     first: boolean,
+    wholeIsPrepared: () => void,
   ): Promise<WriteOutcome<Entity>[]> {
     try {
-      return await this.writer.track(() => this.writeChunk(context, kind, chunk));
+      return await this.writer.track(() => this.writeChunk(context, kind, chunk, wholeIsPrepared));
     } catch (error) {
       if (first || !(error instanceof ShuttingDownError)) throw error;
       return chunk.map((entity) => ({ status: 'failed', entity, error }));
     }
   }
 
+  /** `wholeIsPrepared`: from here on the next chunk's rows come after these, whatever becomes of them. */
   private async writeChunk<Entity extends ObjectLiteral>(
     context: EntityContext,
     kind: WriteKind,
     chunk: readonly Entity[],
+    wholeIsPrepared: () => void,
   ): Promise<WriteOutcome<Entity>[]> {
     const refused = new Map<number, Error>();
     const prepared = new Map<number, PreparedWrite<Entity>>();
-    const shared = await this.prepareShared(context, kind, chunk, prepared, refused);
+    const together = await this.prepareTogether(context, kind, chunk, prepared, refused);
+    const shared = together || (await this.prepareShared(context, kind, chunk, prepared, refused));
+    if (prepared.size === chunk.length && shared) wholeIsPrepared();
     const outcomes = Array.from<WriteOutcome<Entity>>({ length: chunk.length });
     if (shared) await this.complete(prepared, chunk, outcomes);
     for (const [at, entity] of chunk.entries()) {
@@ -76,6 +101,27 @@ export class BatchWriter {
       outcomes[at] = error ? { status: 'failed', entity, error } : await this.writeSingly(context, kind, entity);
     }
     return outcomes;
+  }
+
+  /** All rows by one statement. False where nothing came of it: then they are prepared row by row. */
+  private async prepareTogether<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    chunk: readonly Entity[],
+    prepared: Map<number, PreparedWrite<Entity>>,
+    refused: Map<number, Error>,
+  ): Promise<boolean> {
+    try {
+      const copies = chunk.map((entity) => copyForWrite<Entity>(context.binding, entity));
+      const answers = (await context.prepares.prepareMany(kind, copies)) ?? [];
+      answers.forEach((answer, at) => {
+        if (answer instanceof Error) refused.set(at, answer);
+        else if (answer !== SINGLY) prepared.set(at, answer as PreparedWrite<Entity>);
+      });
+      return prepared.size > 0 || refused.size > 0;
+    } catch {
+      return false;
+    }
   }
 
   private async complete<Entity extends ObjectLiteral>(

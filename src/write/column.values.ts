@@ -54,5 +54,5 @@ function same(a: unknown, b: unknown): boolean {
   if (a instanceof Date && b instanceof Date) return a.getTime() === b.getTime();
   if (Buffer.isBuffer(a) && Buffer.isBuffer(b)) return a.equals(b);
   if (typeof a === 'object' || typeof b === 'object') return false;
-  return String(a as string) === String(b as string);
+  return String(a as string | number | boolean) === String(b as string | number | boolean);
 }

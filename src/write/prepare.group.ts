@@ -85,22 +85,64 @@ export class PrepareGroup {
     return this.addInsert(entity, key);
   }
 
+  /**
+   * Prepares the rows of one caller in a transaction of their own. Null where they do not go together: some are new and
+   * some are not, a key is there twice, or one has to go singly. Then none was prepared.
+   */
+  async prepareMany(kind: WriteKind, entities: readonly ObjectLiteral[]): Promise<Answer[] | null> {
+    if (!this.plainEntity || this.isWatched() || (kind !== 'save' && kind !== 'remove')) return null;
+    const { binding } = this.context;
+    const keys = entities.map((entity) => keyOfEntity(binding, entity));
+    const given = keys.filter((key) => key !== undefined);
+    if (new Set(given.map(({ id }) => id)).size < given.length) return null;
+    if (kind === 'remove' && binding.shape.referencedBy.length > 0) return null;
+    const there = given.length > 0 ? await this.countExisting(given) : 0;
+    if (there === 0 && kind === 'save') {
+      const inserts = entities.map((entity, at) => this.insertOf(entity, keys[at]));
+      const whole = inserts.filter((insert) => insert !== null);
+      const numbered = whole.filter(({ key }) => key === undefined).length;
+      if (whole.length < inserts.length || (numbered > 0 && numbered < whole.length)) return null;
+      return this.insert(whole);
+    }
+    if (there < entities.length) return null;
+    const change = kind === 'save' ? 'update' : 'remove';
+    return this.change(
+      entities.map((entity, at) => ({ kind: change, entity, key: keys[at]!, expectedVersion: undefined })),
+    );
+  }
+
+  private async countExisting(keys: readonly RowKey[]): Promise<number> {
+    const runner = this.context.binding.dataSource.createQueryRunner('master');
+    try {
+      return (await query(runner, this.statements.images(keys))).length;
+    } finally {
+      await runner.release();
+    }
+  }
+
   private addInsert(entity: ObjectLiteral, given: RowKey | undefined): Promise<Answer> {
+    const insert = this.insertOf(entity, given);
+    if (!insert) return Promise.resolve(SINGLY);
+    return insert.key ? this.keyed.add(insert) : this.numbered.add(insert);
+  }
+
+  /** Null where only TypeORM can insert it. Puts a uuid that is made here on the entity. */
+  private insertOf(entity: ObjectLiteral, given: RowKey | undefined): Insert | null {
     const { binding } = this.context;
     const values = insertValues(binding, entity);
     const deleted = binding.metadata.deleteDateColumn?.databaseName;
     // A row that is born soft-deleted has no document: rare enough to go singly.
-    if (values === NOT_PLAIN || (deleted && (values.get(deleted) ?? null) !== null)) return Promise.resolve(SINGLY);
-    if (given) return this.keyed.add({ entity, values, key: given });
+    if (values === NOT_PLAIN || (deleted && (values.get(deleted) ?? null) !== null)) return null;
+    if (given) return { entity, values, key: given };
     const [only] = binding.key;
-    const uuid = only && values.get(only.name);
-    if (binding.key.length !== 1) return Promise.resolve(SINGLY);
+    if (binding.key.length !== 1) return null;
+    const uuid = values.get(only!.name);
     if (uuid === undefined) {
       const numbered = binding.shape.columns.some((column) => column.name === only!.name && column.autoIncrement);
-      return numbered ? this.numbered.add({ entity, values, key: undefined }) : Promise.resolve(SINGLY);
+      return numbered ? { entity, values, key: undefined } : null;
     }
     only!.metadata!.setEntityValue(entity, uuid);
-    return this.keyed.add({ entity, values, key: keyOfEntity(binding, entity)! });
+    return { entity, values, key: keyOfEntity(binding, entity)! };
   }
 
   private insert(items: readonly Insert[]): Promise<Answer[]> {
@@ -170,7 +212,9 @@ export class PrepareGroup {
       else shapes.set(shape, [plan]);
     }
     const deadlineMicros = this.context.options.deadlineMs * MICROS_PER_MS;
-    return [...shapes.values()].map((alike) => this.statements.update(alike, deadlineMicros));
+    return [...shapes.values()]
+      .flatMap((alike) => slices(alike, LIMITS.maxItems))
+      .map((alike) => this.statements.update(alike, deadlineMicros));
   }
 
   /**
@@ -251,6 +295,11 @@ function isPlainEntity({ binding }: EntityContext): boolean {
     return column.metadata !== undefined && (isSpatial(shape) || shape.dataType === 'vector');
   };
   return !options.when && listeners.every((each) => each.length === 0) && !columns.some(special);
+}
+
+/** A row's value is found by trying the keys one by one: a long statement costs the square of its rows. */
+function slices<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, at) => items.slice(at * size, (at + 1) * size));
 }
 
 async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {

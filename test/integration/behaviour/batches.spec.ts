@@ -49,6 +49,25 @@ describe('saveMany and removeMany', () => {
 
   const document = async (id: string) => (await stores.document(items.index, id))?.source;
 
+  it('lets the later of two writes of one row win, though chunks overlap', async () => {
+    const rows = Array.from({ length: 12 }, (_, at) => ({ id: `again ${at % 4}`, amount: String(at) }));
+    for (const chunkSize of [1, 3, 4, 5]) {
+      const outcomes = await items.saveMany(rows, { chunkSize });
+      expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['committed']));
+      for (const [at, { id, amount }] of rows.slice(-4).entries()) {
+        expect([at, (await items.findOneBy({ id }))?.amount, await document(id)]).toMatchObject([
+          at,
+          amount,
+          { amount },
+        ]);
+      }
+    }
+    const again = rows.slice(0, 4).map(({ id }) => ({ id }) as Item);
+    const removed = await items.removeMany(again, { chunkSize: 2 });
+    expect(removed.map(({ status }) => status)).toEqual(Array(4).fill('committed'));
+    expect(await Promise.all(again.map(({ id }) => document(id)))).toEqual(Array(4).fill(undefined));
+  });
+
   it('gives every item its own outcome, in the order of the items', async () => {
     await items.save({ id: 'existing', code: 'taken' });
     const given = [

@@ -1,0 +1,34 @@
+import { parseArgs } from 'node:util';
+
+export interface BenchOptions {
+  /** Only what the ratios need, in short windows: within three minutes. */
+  readonly quick: boolean;
+  /** Where the ratios go. */
+  readonly json: string | undefined;
+  readonly rounds: number;
+  /** Only cells whose `peer operation callers` holds this text. For tuning; writes no results. */
+  readonly only: string | undefined;
+}
+
+export const USAGE = `npm run bench -- [--quick] [--json FILE] [--rounds N] [--only TEXT]
+
+  --quick      what the ratios need, in short windows: within three minutes
+  --json FILE  writes the ratios by name, ours over the peer
+  --rounds N   measures every cell so often (default 3; 1 with --quick)
+  --only TEXT  only cells whose "peer operation callers" holds TEXT, such as "update 64"`;
+
+/** Throws a `TypeError` for what it does not know. */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      json: { type: 'string' },
+      rounds: { type: 'string' },
+      only: { type: 'string' },
+    },
+  });
+  const rounds = values.rounds === undefined ? (values.quick ? 1 : 3) : Number(values.rounds);
+  if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds must be 1 or more, not ${values.rounds}`);
+  return { quick: values.quick, json: values.json, rounds, only: values.only };
+}

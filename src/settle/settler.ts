@@ -126,7 +126,9 @@ export class Settler {
     for (const item of prepared) {
       const { state, row } = item;
       const verdict = decideSettle(row, state.slot!, state);
-      if (row.parked && !options.retryParked && verdict !== 'reread') {
+      // Superseded at the first look: most likely the row has moved on since it was read, and its images are both old.
+      const stands = verdict !== 'reread' && (verdict !== 'superseded' || state.superseded + 1 >= LIFT_AFTER);
+      if (row.parked && !options.retryParked && stands) {
         turn.finish(state, row, verdict === 'commit' ? imageAfter(row) : imageBefore(row), false);
       } else if (verdict === 'in-flight') {
         turn.finish(state, row, imageBefore(row), false);

@@ -4,7 +4,7 @@ import { SHIPPED } from './rules.js';
 import { WITHOUT_TOMBSTONES } from './scenarios.js';
 
 /** Every mutant shows within so many states. */
-export const FAR = 20_000;
+export const FAR = 50_000;
 
 /** The mutant in its own scenario. */
 export function exploreMutant({ scenario, rules }: Mutant): Exploration {

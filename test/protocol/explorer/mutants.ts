@@ -150,6 +150,17 @@ export const MUTANTS: readonly Mutant[] = [
     scenario: { ...update, refusals: true, parking: true },
   },
   {
+    name: 'a parked row is not read again although the index is ahead of it',
+    breaks: 'The row was settled and written again meanwhile: a reader gets an image that was gone before it came.',
+    rules: { ...SHIPPED, parkedEnds: (verdict) => verdict !== 'reread' },
+    scenario: {
+      name: 'an update that is parked, and another',
+      processes: [save(1), save(2), database],
+      initial: 0,
+      parking: true,
+    },
+  },
+  {
     name: "decider 'mysql': a pending row is served as it was before",
     breaks: 'A writer does not read its own acknowledged write while Elasticsearch is away.',
     rules: { ...SHIPPED, decided: 'before' },

@@ -47,7 +47,7 @@ export const SHIPPED: Rules = {
   nextVersion: (held, clock) => Math.max((held ?? 0) + 1, clock),
   inFlight: 'before',
   decided: 'after',
-  parkedEnds: (verdict) => verdict !== 'reread',
+  parkedEnds: (verdict, superseded) => verdict !== 'reread' && (verdict !== 'superseded' || superseded > 0),
   parkedImage: ({ pending }) => pending!.previous,
   left: 'unknown',
 };

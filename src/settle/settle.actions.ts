@@ -53,16 +53,23 @@ export class SettleActions {
     for (const { item } of ended.locked) turn.finish(item.state, item.row, imageAfter(item.row), false);
   }
 
-  async restore(item: Prepared, turn: Round, options: ResolveOptions): Promise<void> {
+  /** One transaction for all; where MySQL refuses one of them, each is tried by itself. */
+  async restore(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
+    if (items.length === 0) return;
+    const restoreAll = async (rows: readonly Pending[], runner: SqlRunner) => {
+      for (const row of rows) await this.store.restore(row, runner);
+    };
+    let ended: Acted<Pending>;
     try {
-      const restore = ([row]: readonly Pending[], runner: SqlRunner) => this.store.restore(row!, runner);
-      const { done, locked } = await actOnUnlocked(this.store, [pendingOf(item)], restore);
-      if (done.length > 0) await this.acted(item, 'restored', turn, options);
-      else if (locked.length > 0) turn.finish(item.state, item.row, imageBefore(item.row), false);
+      ended = await actOnUnlocked(this.store, items.map(pendingOf), restoreAll);
     } catch (error) {
       if (classifyMysqlError(error) !== 'refused') throw error;
-      await this.park(item, 'restore-refused', error, turn);
+      if (items.length === 1) return this.park(items[0]!, 'restore-refused', error, turn);
+      for (const item of items) await this.restore([item], turn, options);
+      return;
     }
+    for (const { item } of ended.done) await this.acted(item, 'restored', turn, options);
+    for (const { item } of ended.locked) turn.finish(item.state, item.row, imageBefore(item.row), false);
   }
 
   private async acted(

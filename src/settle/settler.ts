@@ -143,7 +143,7 @@ export class Settler {
       }
     }
     await this.actions.commit(todo.commit, turn, options);
-    for (const item of todo.restore) await this.actions.restore(item, turn, options);
+    await this.actions.restore(todo.restore, turn, options);
     await this.race(todo.race, turn, options);
     for (const item of todo.lift) await this.actions.lift(item);
   }
@@ -175,10 +175,11 @@ export class Settler {
       fences.map(({ write }) => write),
       options,
     );
+    const won: Prepared[] = [];
     for (const [at, { item }] of fences.entries()) {
       const outcome = outcomes[at]!;
       item.state.fenced++;
-      if (outcome.kind === 'applied') await this.actions.restore(item, turn, options);
+      if (outcome.kind === 'applied') won.push(item);
       else if (outcome.kind === 'conflict') item.state.conflicted = true;
       else if (outcome.kind === 'refused')
         await this.actions.park(item, 'previous-image-refused', new Error(outcome.reason), turn);
@@ -188,6 +189,7 @@ export class Settler {
           new Unsettled(`Elasticsearch did not take the previous image: ${outcome.reason}`, outcome.cause),
         );
     }
+    await this.actions.restore(won, turn, options);
   }
 
   private async fence({ row, documentId }: Prepared): Promise<DocumentWrite> {

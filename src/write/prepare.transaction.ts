@@ -19,8 +19,8 @@ const FIRST_PAUSE_MS = 2;
 const MAX_PAUSE_MS = 50;
 /** A duplicate key may be an undecided row's: at most this many are waited for before the error is believed. */
 const MAX_SUSPECTS = 100;
-/** MySQL names the key as the row has it; where it abbreviates or escapes, it is not recognised. */
-const PRIMARY_DUPLICATE = /^Duplicate entry '(.*)' for key '(?:.*\.)?PRIMARY'$/s;
+/** MySQL names the index after the key that is taken. */
+const PRIMARY_DUPLICATE = /for key '[^']*PRIMARY'/;
 /** However short `busyTimeoutMs` is. */
 const MIN_WAITS = 3;
 
@@ -33,10 +33,11 @@ export async function prepareInTransaction(
   dataSource: DataSource,
   context: EntityContext,
   body: (runner: QueryRunner) => Promise<PreparedWrite[]>,
+  key?: RowKey,
 ): Promise<PreparedWrite[]> {
   const busyUntil = performance.now() + context.options.busyTimeoutMs;
   let deadlocks = 0;
-  let suspectsCleared = false;
+  let believed = false;
   for (let waits = 0; ;) {
     const attempt = await attemptOnce(dataSource, body);
     if (!('error' in attempt)) return attempt.prepared;
@@ -45,9 +46,8 @@ export async function prepareInTransaction(
       await waitUntilFree(error.context, error.key, busyUntil, waits++);
     } else if (isDeadlock(error) && deadlocks++ < MAX_DEADLOCK_RETRIES) {
       await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** deadlocks);
-    } else if (isDuplicateKey(error) && !suspectsCleared) {
-      suspectsCleared = true;
-      if (!(await clearSuspects(context, error, busyUntil))) throw error;
+    } else if (isDuplicateKey(error) && !believed) {
+      believed = await isGenuineDuplicate(context, error, key, busyUntil, waits++);
     } else {
       throw error;
     }
@@ -125,22 +125,32 @@ export async function waitUntilFree(context: EntityContext, key: RowKey, busyUnt
 }
 
 /**
- * Waits for rows in `prepare`, one of which may hold the key that MySQL calls a duplicate. False if there are none, or if
- * they stay: an error must not name a row that the caller has nothing to do with, so MySQL's own is all there is to say.
- * Throws only where the undecided row has the very primary key that is being inserted.
+ * Whether a duplicate-key error may be believed when it comes again. The row that holds the key may be undecided, or may
+ * have been undone since MySQL said so: such a row was never there. Waits for it; throws `RowBusyError` or
+ * `RowParkedError` where it stays undecided, and MySQL's own error where its row is there for certain.
  */
-async function clearSuspects(context: EntityContext, duplicate: unknown, busyUntil: number): Promise<boolean> {
-  const own = PRIMARY_DUPLICATE.exec((duplicate as Error).message)?.[1];
-  const suspects = (await context.store.undecided(MAX_SUSPECTS, false)).map(({ key }) => key);
-  suspects.sort((a, b) => Number(b.id === own) - Number(a.id === own));
-  for (const key of suspects) {
+async function isGenuineDuplicate(
+  context: EntityContext,
+  duplicate: unknown,
+  key: RowKey | undefined,
+  busyUntil: number,
+  waits: number,
+): Promise<boolean> {
+  if (key && PRIMARY_DUPLICATE.test((duplicate as Error).message)) {
+    const row = (await context.store.load([key])).get(key.id);
+    if (row?.state === 'commit') throw duplicate;
+    // Gone, or undecided: only trying again tells. `waitUntilFree` ends it when the time is up.
+    await waitUntilFree(context, key, busyUntil, waits);
+    return false;
+  }
+  const suspects = await context.store.undecided(MAX_SUSPECTS, false);
+  for (const suspect of suspects) {
     try {
-      await waitUntilFree(context, key, busyUntil);
+      await waitUntilFree(context, suspect.key, busyUntil);
     } catch (error) {
-      const stays = error instanceof RowBusyError || error instanceof RowParkedError;
-      if (!stays || key.id === own) throw error;
-      return false;
+      if (error instanceof RowBusyError || error instanceof RowParkedError) throw duplicate;
+      throw error;
     }
   }
-  return suspects.length > 0;
+  return true;
 }

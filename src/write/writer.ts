@@ -1,5 +1,6 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
+import { keyOfEntity } from '../entity/row.key.js';
 import { ShuttingDownError, type ConsistentError } from '../errors.js';
 import { Completer, type Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
@@ -71,9 +72,12 @@ export class Writer {
     given: Entity,
     options: PrepareOptions,
   ): Promise<PreparedWrite> {
-    const [prepared] = await prepareInTransaction(context.binding.dataSource, context, async (runner) => [
-      await prepareOne(context, runner, kind, copyForWrite(context.binding, given), options),
-    ]);
+    const [prepared] = await prepareInTransaction(
+      context.binding.dataSource,
+      context,
+      async (runner) => [await prepareOne(context, runner, kind, copyForWrite(context.binding, given), options)],
+      keyOfEntity(context.binding, given),
+    );
     return prepared!;
   }
 

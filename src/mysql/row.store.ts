@@ -1,15 +1,9 @@
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfImage, type RowKey } from '../entity/row.key.js';
-import {
-  type Decider,
-  MAX_VERSION,
-  type Operation,
-  type PendingWrite,
-  type Presence,
-  type RowState,
-} from '../protocol/row.js';
+import { type Decider, type Operation, type PendingWrite, type Presence, type RowState } from '../protocol/row.js';
 import { RowStatements } from './row.statements.js';
+import { textOf, versionOf } from './row.values.js';
 
 /** A connection or a pool: both take statements. */
 export interface SqlRunner {
@@ -304,18 +298,4 @@ export class RowStore {
 function pairs(rows: readonly VersionedKey[]): unknown[] {
   const keys = rows.length === 1 ? [] : rows.flatMap((row) => row.key.parameters);
   return [...keys, ...rows.flatMap((row) => [...row.key.parameters, row.version])];
-}
-
-/** The driver gives text as a string, a number or a Buffer, by the expression's type. */
-function textOf(value: unknown): string | null {
-  if (value === null || value === undefined) return null;
-  return Buffer.isBuffer(value) ? value.toString('utf8') : String(value as string | number);
-}
-
-export function versionOf(value: unknown): number {
-  const version = Number(value);
-  if (!Number.isSafeInteger(version) || version < 0 || version > MAX_VERSION) {
-    throw new RangeError(`version ${String(value)} is outside 0 … ${MAX_VERSION}`);
-  }
-  return version;
 }

@@ -7,7 +7,7 @@ import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
 import { OutcomeUnknownError, OverloadedError } from '../errors.js';
 import { isSpatial } from '../mysql/driver.codec.js';
 import { GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
-import { versionOf } from '../mysql/row.store.js';
+import { versionOf } from '../mysql/row.values.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
 import { changedValues, insertValues, NOT_PLAIN } from './column.values.js';
 import { GroupBatcher } from './group.batcher.js';

@@ -1,7 +1,7 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { keyOfEntity } from '../entity/row.key.js';
-import { ShuttingDownError, type ConsistentError } from '../errors.js';
+import { ShuttingDownError } from '../errors.js';
 import { Completer, type Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
 import { prepareInTransaction } from './prepare.transaction.js';
@@ -153,5 +153,3 @@ export function applyToCaller<Entity extends ObjectLiteral>(
     version: write.version,
   });
 }
-
-export type { ConsistentError };

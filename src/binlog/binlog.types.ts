@@ -1,0 +1,112 @@
+/**
+ * What the backstop sees of MySQL's binary log. The client behind it (`zongji.source.ts`) can be exchanged: nothing else
+ * knows its types.
+ */
+
+/** A place in the binary log of one server: the end of an event. Means nothing on another server. */
+export interface BinlogPosition {
+  readonly file: string;
+  readonly position: number;
+}
+
+/** Everything needed to go on from a place, on this server or, by GTID, on another one. */
+export interface BinlogCoordinates extends BinlogPosition {
+  /** All transactions up to here, as MySQL's `gtid_executed` writes them. */
+  readonly gtidSet: string;
+  /** `@@server_uuid` of the server that `file` and `position` belong to. */
+  readonly serverUuid: string;
+}
+
+/** A column as the log itself describes it (`binlog_row_metadata=FULL`), so it is right for rows from before an ALTER. */
+export interface BinlogColumn {
+  readonly name: string;
+  /** MySQL's type in upper case, as in information_schema's DATA_TYPE: `BIGINT`, `DATETIME`, `ENUM` … */
+  readonly type: string;
+  readonly unsigned: boolean;
+}
+
+/** Values by column name, as the client decodes them. `image.decoder.ts` makes exact texts of them. */
+export type BinlogValues = Readonly<Record<string, unknown>>;
+
+export interface RowChange {
+  /** Null for an insert. */
+  readonly before: BinlogValues | null;
+  /** Null for a delete. */
+  readonly after: BinlogValues | null;
+}
+
+/** A transaction begins. Only committed transactions are in the log: its rows may be worked on before its end arrives. */
+export interface TransactionStartEvent {
+  readonly kind: 'transaction';
+  readonly gtid: string;
+  /** `original_commit_timestamp`: µs since 1970 by the clock of the server where it was first committed. */
+  readonly committedAtUs: number;
+  readonly at: BinlogPosition;
+}
+
+export interface RowsEvent {
+  readonly kind: 'rows';
+  readonly schema: string;
+  readonly table: string;
+  readonly columns: readonly BinlogColumn[];
+  readonly changes: readonly RowChange[];
+  /** Size in the log: what the bounded queue counts. */
+  readonly bytes: number;
+  readonly at: BinlogPosition;
+}
+
+/** A statement that may have changed tables: DDL, TRUNCATE, RENAME. */
+export interface SchemaChangeEvent {
+  readonly kind: 'schema-change';
+  /** The session's default schema: what unqualified names in the statement mean. */
+  readonly schema: string;
+  readonly statement: string;
+  readonly at: BinlogPosition;
+}
+
+/** The transaction that began last is complete. */
+export interface CommitEvent {
+  readonly kind: 'commit';
+  readonly coordinates: BinlogCoordinates;
+}
+
+/** The server has nothing new to say, but it is there. */
+export interface HeartbeatEvent {
+  readonly kind: 'heartbeat';
+  readonly at: BinlogPosition;
+}
+
+/**
+ * Rows of this table cannot be read (a column type the client does not know, partial JSON, an image that is not full).
+ * Never skipped in silence: the table stops and falls back to verification.
+ */
+export interface UndecodableEvent {
+  readonly kind: 'undecodable';
+  /** Null where not even the table is known: then it concerns every table. */
+  readonly schema: string | null;
+  readonly table: string | null;
+  readonly reason: string;
+  readonly at: BinlogPosition;
+}
+
+export type BinlogEvent =
+  TransactionStartEvent | RowsEvent | SchemaChangeEvent | CommitEvent | HeartbeatEvent | UndecodableEvent;
+
+/** Where to begin. */
+export type BinlogStart =
+  | { readonly kind: 'now' }
+  | { readonly kind: 'gtid-set'; readonly gtidSet: string }
+  | { readonly kind: 'position'; readonly file: string; readonly position: number }
+  /** The first transaction that was committed at or after this time. */
+  | { readonly kind: 'time'; readonly time: Date };
+
+/**
+ * The log as an endless sequence, in order. Ends when `stop` was called; throws when the connection cannot be kept
+ * (`retryable` of the error says whether to come again). A consumer that is slow holds the server back: at most
+ * `maxQueuedBytes` are kept.
+ */
+export interface BinlogSource {
+  read(start: BinlogStart): AsyncIterable<BinlogEvent>;
+  /** Idempotent; resolves once the connection is closed, within a second. */
+  stop(): Promise<void>;
+}

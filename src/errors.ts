@@ -155,3 +155,27 @@ export class ShuttingDownError extends ConsistentError {
   readonly code = 'SHUTTING_DOWN';
   readonly retryable = true;
 }
+
+/** A text that should be a GTID set, or one GTID, is none. Do: write it as MySQL's `gtid_executed` prints it. */
+export class InvalidGtidSetError extends ConsistentError {
+  readonly code = 'INVALID_GTID_SET';
+  readonly retryable = false;
+}
+
+/**
+ * This instance no longer leads the backstop: its lock's connection broke, or another instance took over meanwhile. What
+ * it wanted to save was not saved. Do: nothing; the backstop waits to lead again, and goes on from the checkpoint.
+ */
+export class LeadershipLostError extends ConsistentError {
+  readonly code = 'LEADERSHIP_LOST';
+  readonly retryable = true;
+}
+
+/**
+ * A checkpoint was to be saved that is behind the saved one, or of another history of the server (`RESET BINARY LOGS`).
+ * Do: let the backstop start again, which decides anew where to go on; to go back on purpose, `rewind()`.
+ */
+export class CheckpointBehindError extends ConsistentError {
+  readonly code = 'CHECKPOINT_BEHIND';
+  readonly retryable = false;
+}

@@ -38,12 +38,15 @@ export type { WriteOutcome } from './write/writer.js';
 export type { Decider } from './protocol/row.js';
 export {
   BarrierTimeoutError,
+  CheckpointBehindError,
   ConsistentError,
   IndexRejectedError,
   IndexUnavailableError,
   InvalidDocumentError,
+  InvalidGtidSetError,
   InvalidOptionsError,
   InvalidSchemaError,
+  LeadershipLostError,
   MappingConflictError,
   OutcomeUnknownError,
   OverloadedError,

@@ -1,0 +1,286 @@
+import { InvalidGtidSetError } from '../errors.js';
+
+/** Number of a transaction, 1 … 2^63 - 2: a number where it is exact, else a bigint, so that equal means `===`. */
+type Gno = number | bigint;
+
+const MAX_GNO = 2n ** 63n - 2n;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const BARE_UUID = /^[0-9a-f]{32}$/;
+const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
+const RANGE = /^(\d+)(?:\s*-\s*(\d+))?$/;
+
+/** The transactions of one source: a server's uuid, or uuid and tag (MySQL 8.3 and newer). */
+class Source {
+  /** Start, end, start, end …, both inclusive, ascending, neither touching nor overlapping. */
+  readonly bounds: Gno[];
+  /** The ranges as text, until something changes. */
+  private text: string | null = null;
+
+  constructor(
+    readonly uuid: string,
+    readonly tag: string,
+    bounds: Gno[] = [],
+  ) {
+    this.bounds = bounds;
+  }
+
+  /** Transactions mostly come one after the other: then only the end of the last range moves. */
+  add(gno: Gno): void {
+    const { bounds } = this;
+    const last = bounds.length - 1;
+    if (last > 0 && bounds[last]! < gno) {
+      this.text = null;
+      if (next(bounds[last]!) === gno) bounds[last] = gno;
+      else bounds.push(gno, gno);
+      return;
+    }
+    this.addRange(gno, gno);
+  }
+
+  addRange(start: Gno, end: Gno): void {
+    this.text = null;
+    const { bounds } = this;
+    // The ranges from `from` to before `to` touch the new one and melt into it.
+    let from = firstEndingAtOrAfter(bounds, previous(start));
+    let to = from;
+    let [low, high] = [start, end];
+    while (to < bounds.length && bounds[to]! <= next(high)) {
+      if (bounds[to]! < low) low = bounds[to]!;
+      if (bounds[to + 1]! > high) high = bounds[to + 1]!;
+      to += 2;
+    }
+    bounds.splice(from, to - from, low, high);
+  }
+
+  holds(start: Gno, end: Gno): boolean {
+    const at = firstEndingAtOrAfter(this.bounds, start);
+    return at < this.bounds.length && this.bounds[at]! <= start && this.bounds[at + 1]! >= end;
+  }
+
+  minus(other: Source): Gno[] {
+    const rest: Gno[] = [];
+    let at = 0;
+    for (let index = 0; index < this.bounds.length; index += 2) {
+      let start = this.bounds[index]!;
+      const end = this.bounds[index + 1]!;
+      while (at < other.bounds.length && other.bounds[at + 1]! < start) at += 2;
+      for (let hole = at; hole < other.bounds.length && other.bounds[hole]! <= end; hole += 2) {
+        if (other.bounds[hole]! > start) rest.push(start, previous(other.bounds[hole]!));
+        start = next(other.bounds[hole + 1]!);
+      }
+      if (start <= end) rest.push(start, end);
+    }
+    return rest;
+  }
+
+  ranges(): string {
+    if (this.text !== null) return this.text;
+    let text = '';
+    for (let index = 0; index < this.bounds.length; index += 2) {
+      const [start, end] = [this.bounds[index]!, this.bounds[index + 1]!];
+      text += start === end ? `:${start}` : `:${start}-${end}`;
+    }
+    this.text = text;
+    return text;
+  }
+}
+
+/**
+ * A set of transactions, as MySQL writes it in `gtid_executed`: `uuid:1-5:8:tag:1-3,uuid2:1`. Only `add` changes a set;
+ * everything else returns a new one.
+ */
+export class GtidSet {
+  /** By `uuid` or `uuid:tag`. */
+  private readonly sources = new Map<string, Source>();
+  /** The source that `add` met last, with its name as it was spelled there: the next one is mostly of the same. */
+  private lastName = '';
+  private lastSource: Source | null = null;
+
+  /**
+   * Reads what MySQL reads: spaces, upper case, uuids without dashes, ranges that overlap or are empty (`5-3`), any order.
+   * Throws `InvalidGtidSetError` for anything else.
+   */
+  static parse(text: string): GtidSet {
+    const set = new GtidSet();
+    for (const part of text.split(',')) {
+      if (part.trim() !== '') set.addPart(part, text);
+    }
+    return set;
+  }
+
+  clone(): GtidSet {
+    const copy = new GtidSet();
+    for (const [name, source] of this.sources)
+      copy.sources.set(name, new Source(source.uuid, source.tag, [...source.bounds]));
+    return copy;
+  }
+
+  /**
+   * Adds one transaction, `uuid:gno` or `uuid:tag:gno`. Cheap where it follows the last one of its source.
+   * Throws `InvalidGtidSetError`.
+   */
+  add(gtid: string): void {
+    const colon = gtid.lastIndexOf(':');
+    if (colon > 0 && colon === this.lastName.length && gtid.startsWith(this.lastName)) {
+      this.lastSource!.add(numberOf(gtid, gtid.slice(colon + 1)));
+      return;
+    }
+    const { uuid, tag, gno } = splitGtid(gtid);
+    this.lastSource = this.sourceOf(uuid, tag);
+    this.lastName = gtid.slice(0, colon);
+    this.lastSource.add(gno);
+  }
+
+  /** Whether one transaction is in the set. Throws `InvalidGtidSetError`. */
+  contains(gtid: string): boolean {
+    const { uuid, tag, gno } = splitGtid(gtid);
+    return this.sources.get(nameOf(uuid, tag))?.holds(gno, gno) ?? false;
+  }
+
+  union(other: GtidSet): GtidSet {
+    const result = this.clone();
+    for (const { uuid, tag, bounds } of other.sources.values()) {
+      const source = result.sourceOf(uuid, tag);
+      for (let index = 0; index < bounds.length; index += 2) source.addRange(bounds[index]!, bounds[index + 1]!);
+    }
+    return result;
+  }
+
+  /** What is in this set and not in the other: MySQL's `GTID_SUBTRACT`. */
+  subtract(other: GtidSet): GtidSet {
+    const result = new GtidSet();
+    for (const [name, source] of this.sources) {
+      const taken = other.sources.get(name);
+      const bounds = taken ? source.minus(taken) : [...source.bounds];
+      if (bounds.length > 0) result.sources.set(name, new Source(source.uuid, source.tag, bounds));
+    }
+    return result;
+  }
+
+  /** Whether the other set has everything of this one: MySQL's `GTID_SUBSET`. */
+  isSubsetOf(other: GtidSet): boolean {
+    for (const [name, { bounds }] of this.sources) {
+      const larger = other.sources.get(name);
+      if (!larger) return false;
+      for (let index = 0; index < bounds.length; index += 2) {
+        if (!larger.holds(bounds[index]!, bounds[index + 1]!)) return false;
+      }
+    }
+    return true;
+  }
+
+  equals(other: GtidSet): boolean {
+    return this.toString() === other.toString();
+  }
+
+  get isEmpty(): boolean {
+    return this.sources.size === 0;
+  }
+
+  /** The transactions of one server, by its uuid, tagged ones too. */
+  ofServer(serverUuid: string): GtidSet {
+    const result = new GtidSet();
+    const uuid = serverUuid.toLowerCase();
+    for (const [name, source] of this.sources) {
+      if (source.uuid === uuid) result.sources.set(name, new Source(uuid, source.tag, [...source.bounds]));
+    }
+    return result;
+  }
+
+  /** As MySQL prints it, but on one line: sorted by uuid, then tag, the untagged first. Empty set: `''`. */
+  toString(): string {
+    let text = '';
+    let uuid = '';
+    for (const name of this.sources.size > 1 ? [...this.sources.keys()].toSorted() : this.sources.keys()) {
+      const source = this.sources.get(name)!;
+      if (source.uuid !== uuid) text += text === '' ? source.uuid : `,${source.uuid}`;
+      uuid = source.uuid;
+      text += source.tag === '' ? source.ranges() : `:${source.tag}${source.ranges()}`;
+    }
+    return text;
+  }
+
+  private addPart(part: string, text: string): void {
+    const [server, ...items] = part.split(':').map((item) => item.trim().toLowerCase());
+    const uuid = uuidOf(server!, text);
+    let tag = '';
+    for (const item of items) {
+      if (TAG.test(item)) {
+        tag = item;
+        continue;
+      }
+      const range = RANGE.exec(item);
+      if (!range) throw invalid(text, `"${item}" is neither a number, nor a range, nor a tag`);
+      const start = numberOf(text, range[1]!);
+      const end = range[2] === undefined ? start : numberOf(text, range[2]);
+      if (start <= end) this.sourceOf(uuid, tag).addRange(start, end);
+    }
+  }
+
+  private sourceOf(uuid: string, tag: string): Source {
+    const name = nameOf(uuid, tag);
+    let source = this.sources.get(name);
+    if (!source) this.sources.set(name, (source = new Source(uuid, tag)));
+    return source;
+  }
+}
+
+const nameOf = (uuid: string, tag: string): string => (tag === '' ? uuid : `${uuid}:${tag}`);
+
+function splitGtid(gtid: string): { uuid: string; tag: string; gno: Gno } {
+  const parts = gtid.split(':');
+  const tag = parts.length === 3 ? parts[1]!.trim().toLowerCase() : '';
+  if (parts.length < 2 || parts.length > 3 || (parts.length === 3 && !TAG.test(tag))) {
+    throw invalid(gtid, 'one transaction is uuid:number or uuid:tag:number');
+  }
+  return { uuid: uuidOf(parts[0]!.trim().toLowerCase(), gtid), tag, gno: numberOf(gtid, parts.at(-1)!.trim()) };
+}
+
+function uuidOf(text: string, whole: string): string {
+  const inner = text.startsWith('{') && text.endsWith('}') ? text.slice(1, -1) : text;
+  if (UUID.test(inner)) return inner;
+  if (!BARE_UUID.test(text)) throw invalid(whole, `"${text}" is no server uuid`);
+  return text.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+function numberOf(whole: string, digits: string): Gno {
+  const gno = Number(digits);
+  if (Number.isSafeInteger(gno) && gno > 0 && isDigits(digits)) return gno;
+  if (!isDigits(digits) || gno <= 0 || BigInt(digits) > MAX_GNO) {
+    throw invalid(whole, `"${digits}" is no transaction number (1 to ${MAX_GNO})`);
+  }
+  return canonical(BigInt(digits));
+}
+
+/** A loop is several times faster here than a regular expression, and every transaction comes by. */
+function isDigits(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 48 || code > 57) return false;
+  }
+  return text.length > 0;
+}
+
+const canonical = (gno: bigint): Gno => (gno <= Number.MAX_SAFE_INTEGER ? Number(gno) : gno);
+const next = (gno: Gno): Gno =>
+  typeof gno === 'number' && gno < Number.MAX_SAFE_INTEGER ? gno + 1 : canonical(BigInt(gno) + 1n);
+const previous = (gno: Gno): Gno => (typeof gno === 'number' ? gno - 1 : canonical(gno - 1n));
+
+/** Index of the first range whose end is not before `gno`; the number of bounds when there is none. */
+function firstEndingAtOrAfter(bounds: readonly Gno[], gno: Gno): number {
+  let low = 0;
+  let high = bounds.length / 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (bounds[middle * 2 + 1]! < gno) low = middle + 1;
+    else high = middle;
+  }
+  return low * 2;
+}
+
+function invalid(text: string, why: string): InvalidGtidSetError {
+  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return new InvalidGtidSetError(`"${shown}" is no GTID set: ${why}. Write it as MySQL's gtid_executed does.`, {
+    text: shown,
+  });
+}

@@ -1,4 +1,4 @@
-import type { RowState } from './row.js';
+import type { Operation, RowState, SlotView } from './row.js';
 
 /**
  * What one row change in MySQL's binary log asks of the backstop.
@@ -26,11 +26,11 @@ export type ChangeVerdict =
   | 'check'
   /** The row went while it was undecided: its document must be gone too, unless a later row has the key. */
   | 'check-gone'
-  /** Changed around the library: its image goes to the index at the transaction's commit timestamp. */
+  /** Changed around the library: its image goes to the index, marked, at `adoptVersion`. A conflict: `decideAfterAdoptConflict`. */
   | 'adopt'
-  /** Deleted around the library: its document goes at the transaction's commit timestamp. */
+  /** Deleted around the library: `decideGone`. */
   | 'adopt-gone'
-  /** Changed around the library while undecided: settle the row first, then drive what it holds through the protocol. */
+  /** Changed around the library while undecided: settle the row first, `decideSettled`. */
   | 'adopt-settled'
   /** Nothing to do. */
   | 'ignore';
@@ -53,4 +53,83 @@ export function decideChange(before: RowMark | null, after: RowMark | null, cont
   if (contentChanged) return 'adopt';
   if (after.version > before.version) return 'check';
   return after.version < before.version ? 'adopt' : 'ignore';
+}
+
+/**
+ * The version at which the image of a row that was changed around the library goes to the index, marked as a
+ * previous image that was put back is. `own`: the version of this backstop's last request for the key that was *applied*
+ * (not: unknown), or null; forgetting it costs a comparison, never correctness.
+ *
+ * One above what was there, never a clock's time: every later write of the library has a version of `mark.version + 1` or more,
+ * whatever its clock says, so this request can at most take a write's slot before it (then the marker tells that write that
+ * it lost), and never overwrite a write that was acknowledged. At a commit timestamp it could: a statement that waited for
+ * the row's lock, or began after MySQL's clock was set back, has a version below it.
+ */
+export function adoptVersion(mark: RowMark, own: number | null): number {
+  return Math.max(mark.version, own ?? 0) + 1;
+}
+
+/** What the backstop does about one key, once it has looked. */
+export type CheckVerdict =
+  /** Nothing to do: the index holds it, or a later event of the log is about what is there now. */
+  | 'fine'
+  /** Read the row (after the look at the slot, never before). */
+  | 'read-row'
+  /** Compare the row's document with the index (the marker aside). Equal: fine. Different or missing: re-drive the row. */
+  | 'compare';
+
+/**
+ * After our own flip, restore or lift at `mark.version`. `row`: undefined while it was not read.
+ *
+ * Only the very version proves it: an older document was never written, a newer one is somebody else's. A row that has
+ * moved on since has a later event in the log, which is checked in its turn. A certain refusal leaves an older document with
+ * equal content, so contents are compared before anything is driven.
+ */
+export function decideCheck(mark: RowMark, slot: SlotView, row: RowMark | null | undefined): CheckVerdict {
+  if (slot.found && slot.version === mark.version) return 'fine';
+  return row === undefined ? 'read-row' : decideAfterAdoptConflict(mark, row);
+}
+
+/**
+ * An adopted put or delete was answered 409, which proves nothing: an earlier delivery of the same event, the document of an earlier
+ * change, a library write, a tombstone, a foreign version. `row`: read after the conflict; null where there is none.
+ */
+export function decideAfterAdoptConflict(mark: RowMark, row: RowMark | null): 'fine' | 'compare' {
+  return row?.state === 'commit' && row.version === mark.version ? 'compare' : 'fine';
+}
+
+/** After a change around the library of a row in `prepare` at `mark.version` (`adopt-settled`): `wait` until it is settled. */
+export function decideSettled(mark: RowMark, row: RowMark | null): 'wait' | 'fine' | 'compare' {
+  if (row?.state === 'prepare' && row.version === mark.version) return 'wait';
+  return decideAfterAdoptConflict(mark, row);
+}
+
+/** The image before of a row that is gone. `operation`: of its pending write, null where there is none. */
+export interface GoneMark extends RowMark {
+  readonly operation: Operation | null;
+}
+
+/** `delete`: delete the document at this external version. Applied: done. 409: look again, with `conflicted` if the slot was empty. */
+export type GoneVerdict =
+  { readonly kind: 'fine' | 'read-row' } | { readonly kind: 'delete'; readonly version: number };
+
+/**
+ * A row is gone (`check-gone`, `adopt-gone`). `slot` is looked at first, then `row` is read (`there`; undefined while it was
+ * not): a row that is there afterwards has a later event. `conflicted`: our delete of an empty slot was answered 409 before.
+ *
+ * A document is deleted at one above its own version and not at a clock's time: a later insert under the same key can have a version below "now".
+ * If the row was undecided and its write brings a document, the request may still be on its way: deleting at its
+ * version takes its slot, even where there is no document yet.
+ */
+export function decideGone(
+  mark: GoneMark,
+  slot: SlotView,
+  there: boolean | undefined,
+  conflicted = false,
+): GoneVerdict {
+  const fence = mark.state === 'prepare' && mark.operation !== 'delete' ? mark.version : 0;
+  if (!slot.found && (fence === 0 || conflicted)) return { kind: 'fine' };
+  if (there === undefined) return { kind: 'read-row' };
+  if (there) return { kind: 'fine' };
+  return { kind: 'delete', version: Math.max(slot.found ? slot.version + 1 : 0, fence) };
 }

@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { benchBackstop } from './backstop/backstop.bench.js';
 import { type BenchOptions, readOptions, USAGE } from './bench.options.js';
 import { projectRoot, startBenchServers } from './bench.servers.js';
 import { makePlan, orderOf } from './cell.plan.js';
@@ -77,6 +78,7 @@ function rounded(_name: string, value: unknown): unknown {
 async function main(options: BenchOptions): Promise<void> {
   const { servers, stop } = await startBenchServers();
   try {
+    if (options.topic === 'backstop') return await benchBackstop(options, servers);
     const environment = await describeEnvironment(servers);
     const results = await measureAll(options, servers);
     write(options, environment, results, print(environment, results));

@@ -1,6 +1,11 @@
 import { parseArgs } from 'node:util';
 
+/** What is measured: the write path, or the backstop. */
+export type Topic = (typeof TOPICS)[number];
+export const TOPICS = ['write-path', 'backstop'] as const;
+
 export interface BenchOptions {
+  readonly topic: Topic;
   /** Only what the ratios need, in short windows: within three minutes. */
   readonly quick: boolean;
   /** Where the ratios go. */
@@ -10,7 +15,9 @@ export interface BenchOptions {
   readonly only: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [--quick] [--json FILE] [--rounds N] [--only TEXT]
+export const USAGE = `npm run bench -- [write-path|backstop] [--quick] [--json FILE] [--rounds N] [--only TEXT]
+
+  backstop     the binlog backstop beside canal and Debezium, instead of the write path
 
   --quick      what the ratios need, in short windows: within three minutes
   --json FILE  writes the ratios by name, ours over the peer
@@ -19,8 +26,9 @@ export const USAGE = `npm run bench -- [--quick] [--json FILE] [--rounds N] [--o
 
 /** Throws a `TypeError` for what it does not know. */
 export function readOptions(args: readonly string[]): BenchOptions {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
     args: [...args],
+    allowPositionals: true,
     options: {
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
@@ -30,5 +38,9 @@ export function readOptions(args: readonly string[]): BenchOptions {
   });
   const rounds = values.rounds === undefined ? (values.quick ? 1 : 3) : Number(values.rounds);
   if (!Number.isInteger(rounds) || rounds < 1) throw new TypeError(`--rounds must be 1 or more, not ${values.rounds}`);
-  return { quick: values.quick, json: values.json, rounds, only: values.only };
+  const [topic = 'write-path', ...rest] = positionals;
+  if (rest.length > 0 || !TOPICS.includes(topic as Topic)) {
+    throw new TypeError(`one of ${TOPICS.join(', ')}, not ${positionals.join(' ')}`);
+  }
+  return { topic: topic as Topic, quick: values.quick, json: values.json, rounds, only: values.only };
 }

@@ -33,7 +33,7 @@ export function cpuPerThousand(before: CpuReading, after: CpuReading, operations
   };
 }
 
-function cpuOf(pid: number | undefined): number | null {
+export function cpuOf(pid: number | undefined): number | null {
   if (pid === undefined) return null;
   try {
     // The name may hold blanks and brackets: fields are counted from its closing one.

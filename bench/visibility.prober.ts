@@ -11,6 +11,7 @@ const PAUSE_MS = 1;
 const MOST_IDS = 1_000;
 
 const servers = JSON.parse(process.argv[2]!) as BenchServers;
+const index = process.argv[3] ?? PLAIN_INDEX;
 const client = newClient(servers);
 const pending = new Map<string, number>();
 const latencies = new LatencyRecorder();
@@ -25,7 +26,7 @@ process.send!('ready');
 while (!ending || pending.size > 0) {
   const ids = [...pending.keys()].slice(0, MOST_IDS);
   if (ids.length > 0) {
-    const { docs } = await client.mget({ index: PLAIN_INDEX, ids, _source: false });
+    const { docs } = await client.mget({ index, ids, _source: false });
     const now = Number(process.hrtime.bigint()) / 1e6;
     for (const found of docs) {
       if (!('found' in found) || !found.found) continue;

@@ -1,0 +1,3 @@
+export function mark(name: string, rows: number): void {
+  console.log(`MARK ${name} ${Date.now()} ${rows}`);
+}

@@ -14,11 +14,14 @@ import type { EntityContext, Lane } from './entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
+import { limitStatements, queryPrimary } from './mysql/statement.timeout.js';
 import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { ReadRepairer } from './settle/read.repairer.js';
+import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
 import { Settler } from './settle/settler.js';
+import { Verifier } from './verify/verifier.js';
 import { BypassGuardSubscriber } from './write/bypass.guard.js';
 import { makeFlipGroup } from './write/flip.group.js';
 import { makeIndexGroup } from './write/index.group.js';
@@ -45,6 +48,8 @@ export interface ConsistentRuntime {
 export class ConsistentRegistry implements ConsistentRuntime {
   readonly writer = new Writer();
   readonly repairer = new ReadRepairer((instance) => this.contextOfInstance(instance));
+  readonly redriver = new Redriver(this.writer);
+  readonly verifier = new Verifier(this.redriver);
   private readonly documents: DocumentStore;
   private readonly logger = new Logger('ConsistentModule');
   private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
@@ -137,12 +142,13 @@ export class ConsistentRegistry implements ConsistentRuntime {
   }
 
   private async makeContext({ definition, dataSource, dataSourceName }: Registration): Promise<EntityContext> {
+    limitStatements(dataSource, this.options.statementTimeoutMs);
     const metadata = dataSource.getMetadata(definition.entity);
     checkEntity(metadata);
     const names = consistencyNames(metadata);
     const database = metadata.database ?? (dataSource.driver.database as string);
     const shape = await introspectTable(
-      (sql, parameters) => dataSource.query(sql, parameters),
+      (sql, parameters) => queryPrimary(dataSource, sql, parameters),
       database,
       metadata.tableName,
     );
@@ -203,7 +209,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
     const lane = (shared: boolean): Lane => ({
       index: makeIndexGroup(documents, binding, shared),
-      flips: makeFlipGroup(store, shared),
+      flips: makeFlipGroup(store, shared, options.writeTimeoutMs),
     });
     const many = lane(true);
     const single = options.groupCommit ? many : lane(false);
@@ -238,7 +244,10 @@ export class ConsistentRegistry implements ConsistentRuntime {
         'The DataSource caches every query (cache.alwaysEnabled): cached rows can be older than the index. Enable caching per query, for entities that are not consistent ones.',
       );
     }
-    const [session] = (await dataSource.query('SELECT @@character_set_results AS charset, VERSION() AS version')) as {
+    const [session] = (await queryPrimary(
+      dataSource,
+      'SELECT @@character_set_results AS charset, VERSION() AS version',
+    )) as {
       charset: string;
       version: string;
     }[];

@@ -24,9 +24,12 @@ export type { ParkedOptions, RetryResult } from './settle/parked.rows.js';
 export type { ParkedRow, ParkReason } from './mysql/parked.store.js';
 export {
   addConsistencyColumns,
+  checkpointTableSql,
   consistentColumnsDown,
   consistentColumnsUp,
+  createCheckpointTable,
   createParkedTable,
+  dropCheckpointTable,
   dropConsistencyColumns,
   dropParkedTable,
   parkedTableSql,
@@ -58,6 +61,7 @@ export {
   RowParkedError,
   ShuttingDownError,
   StaleVersionError,
+  StatementTimeoutError,
   UnsupportedOperationError,
   WriteAbortedError,
 } from './errors.js';

@@ -125,6 +125,32 @@ export async function dropParkedTable(queryRunner: QueryRunner): Promise<void> {
   await queryRunner.query('DROP TABLE IF EXISTS consistent_parked');
 }
 
+/** The table of the binlog backstop's places in the log; one per database. `epoch` fences off a former leader. */
+export function checkpointTableSql(): string {
+  return `CREATE TABLE IF NOT EXISTS consistent_checkpoint (
+  name varchar(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
+  gtid_set mediumtext CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  file varchar(512) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  position bigint unsigned NOT NULL,
+  server_uuid varchar(36) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  leader varchar(255) NOT NULL,
+  epoch bigint unsigned NOT NULL,
+  index_uuids json NOT NULL,
+  to_verify json NOT NULL,
+  updated_at datetime(6) NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
+}
+
+/** Creates the table of checkpoints where it is missing. The backstop does it at start-up too, if its user may. */
+export async function createCheckpointTable(queryRunner: QueryRunner): Promise<void> {
+  await queryRunner.query(checkpointTableSql());
+}
+
+/** The backstop then begins as if it was new. */
+export async function dropCheckpointTable(queryRunner: QueryRunner): Promise<void> {
+  await queryRunner.query('DROP TABLE IF EXISTS consistent_checkpoint');
+}
+
 // --- what is asked for ----------------------------------------------------------------------------------------------
 
 function resolveTarget(

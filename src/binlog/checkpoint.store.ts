@@ -87,15 +87,12 @@ export class CheckpointStore {
    */
   async save(name: string, epoch: number, at: BinlogCoordinates, notes: CheckpointNotes): Promise<void> {
     const { gtidSet, file, position, serverUuid } = at;
+    const place: unknown[] = [gtidSet, file, position, serverUuid];
     const [indexUuids, toVerify] = [JSON.stringify(notes.indexUuids), JSON.stringify(notes.toVerify)];
-    // What is compared must come before it is set: MySQL evaluates the WHERE first, with the values before.
     const result = (await this.dataSource.query(
       `UPDATE consistent_checkpoint SET gtid_set = ?, file = ?, position = ?, server_uuid = ?, index_uuids = ?,
          to_verify = ?, updated_at = UTC_TIMESTAMP(6) WHERE name = ? AND epoch = ? AND ${NOT_BEHIND}`,
-      [
-        ...[gtidSet, file, position, serverUuid, indexUuids, toVerify, name, epoch],
-        ...[gtidSet, gtidSet, serverUuid, file, file, position],
-      ],
+      place.concat(indexUuids, toVerify, name, epoch, gtidSet, gtidSet, serverUuid, file, file, position),
     )) as { affectedRows: number };
     if (result.affectedRows === 0) await this.refuse(name, epoch, at);
   }

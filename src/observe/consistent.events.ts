@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { LagAlert, LagReport } from './lag.monitor.js';
 
 /** What the library reports while it works. Never row contents. */
 export interface ConsistentEventMap {
@@ -12,6 +13,10 @@ export interface ConsistentEventMap {
   written: [{ entity: string; operation: string; outcome: string }];
   /** One sweep over one table ended. */
   swept: [{ entity: string; claimed: number; settled: number; failed: number }];
+  /** The index is behind MySQL by more than a threshold; the diagnosis says where the time goes. */
+  backstopLag: [LagAlert];
+  /** It is well below the thresholds again. */
+  backstopRecovered: [LagReport];
 }
 
 /** Who asked for a row to be settled. */

@@ -117,7 +117,12 @@ export class ChangeMender {
   }
 
   /** A difference counts when it is seen twice: the first look may have fallen between a write and its flip. */
-  private async judge(work: ChangeWork, row: LoadedRow, document: FetchedDocument, differing: ChangeWork[]): Promise<void> {
+  private async judge(
+    work: ChangeWork,
+    row: LoadedRow,
+    document: FetchedDocument,
+    differing: ChangeWork[],
+  ): Promise<void> {
     const { outcomes, refusedBefore } = this.parts;
     let expected: Expected;
     try {

@@ -121,9 +121,7 @@ export class ChangeReader {
       );
     }
     const deleted = metadata.deleteDateColumn?.databaseName;
-    const shown = mapped.filter(
-      (column) => this.needsEntity || column.metadata!.isSelect || column.name === deleted,
-    );
+    const shown = mapped.filter((column) => this.needsEntity || column.metadata!.isSelect || column.name === deleted);
     const layout = { shown: shown.map(({ name }) => name), key: key.map(({ name }) => name) };
     this.layouts.set(columns, layout);
     return layout;
@@ -153,7 +151,10 @@ export class ChangeReader {
   private mark(values: BinlogValues): RowMark {
     const { state, version } = this.binding.names;
     const raw = values[state];
-    const mark: RowMark = { state: raw === 'prepare' || raw === 2 ? 'prepare' : 'commit', version: Number(values[version]) };
+    const mark: RowMark = {
+      state: raw === 'prepare' || raw === 2 ? 'prepare' : 'commit',
+      version: Number(values[version]),
+    };
     if (Number.isSafeInteger(mark.version)) return mark;
     throw new TableUnreadable(`a row has the version ${String(values[version])}, which is no safe integer`);
   }

@@ -40,6 +40,14 @@ export interface ConsistentModuleOptions {
    * milliseconds. Default `deadlineMs + writeTimeoutMs`: long enough to outlast an abandoned write and to settle it.
    */
   busyTimeoutMs?: number;
+  /**
+   * Longest time for one MySQL statement of the library, in milliseconds: prepares, COMMITs, flips (those at most
+   * `writeTimeoutMs`), settling, the sweeper, reads through a repository, what runs in a unit of work; and the wait for a
+   * free connection before it. Then the connection is closed and the call ends in `StatementTimeoutError`, or
+   * `OutcomeUnknownError` where a COMMIT was not answered. Must not be shorter than `writeTimeoutMs`; longer than
+   * `deadlineMs` is allowed. Default 10,000, or `writeTimeoutMs` where that is longer.
+   */
+  statementTimeoutMs?: number;
   /** Retries of a request that was refused for certain and may do better soon (connection refused, 429). */
   retry?: {
     /** Tries after the first, all within `writeTimeoutMs`. 0 … 20. Default 3. */
@@ -100,6 +108,7 @@ export interface ResolvedOptions {
   writeTimeoutMs: number;
   deadlineMs: number;
   busyTimeoutMs: number;
+  statementTimeoutMs: number;
   retry: { attempts: number; backoffMs: number };
   readRepair: { timeoutMs: number; concurrency: number; batchSize: number; maxQueued: number };
   sweeper: false | { intervalMs: number; batchSize: number; leaseMs: number; maxBatchesPerRun: number };
@@ -114,6 +123,8 @@ const ms = (least: number, most: number) => z.number().int().min(least).max(most
 const count = (most: number) => z.number().int().min(1).max(most);
 const DAY_MS = 86_400_000;
 const LEAST_LEASE_MS = 10_000;
+/** Far above any healthy statement, far below the 50 s for which MySQL lets a statement wait for a row lock. */
+const STATEMENT_TIMEOUT_MS = 10_000;
 
 const schema = z.strictObject({
   elasticsearch: z.custom<ClientOptions | Client>(
@@ -126,6 +137,7 @@ const schema = z.strictObject({
   writeTimeoutMs: ms(10, 60_000).default(2_000),
   deadlineMs: ms(20, DAY_MS).optional(),
   busyTimeoutMs: ms(0, 600_000).optional(),
+  statementTimeoutMs: ms(10, 3_600_000).optional(),
   retry: z
     .strictObject({ attempts: z.number().int().min(0).max(20).default(3), backoffMs: ms(1, 10_000).default(50) })
     .prefault({}),
@@ -166,20 +178,28 @@ export function resolveOptions(options: ConsistentModuleOptions): ResolvedOption
   const given = parsed.data;
   const deadlineMs = given.deadlineMs ?? 2 * given.writeTimeoutMs + 1_000;
   const busyTimeoutMs = given.busyTimeoutMs ?? deadlineMs + given.writeTimeoutMs;
+  const statementTimeoutMs = given.statementTimeoutMs ?? Math.max(STATEMENT_TIMEOUT_MS, given.writeTimeoutMs);
   const leaseMs = Math.max(LEAST_LEASE_MS, 2 * given.writeTimeoutMs);
   const sweeper = given.sweeper && { ...given.sweeper, leaseMs: given.sweeper.leaseMs ?? leaseMs };
-  const resolved = { ...given, deadlineMs, busyTimeoutMs, sweeper };
+  const resolved = { ...given, deadlineMs, busyTimeoutMs, statementTimeoutMs, sweeper };
   crossCheck(resolved);
   return resolved;
 }
 
 function crossCheck(options: ResolvedOptions): void {
-  const { writeTimeoutMs, deadlineMs, gcDeletesMs, sweeper } = options;
+  const { writeTimeoutMs, deadlineMs, gcDeletesMs, statementTimeoutMs, sweeper } = options;
   if (deadlineMs <= writeTimeoutMs) {
     throw new InvalidOptionsError(
       `deadlineMs (${deadlineMs}) must be longer than writeTimeoutMs (${writeTimeoutMs}): otherwise healthy writes are ` +
         `settled as not happened while their request is still under way. Use at least ${2 * writeTimeoutMs}.`,
       { deadlineMs, writeTimeoutMs },
+    );
+  }
+  if (statementTimeoutMs < writeTimeoutMs) {
+    throw new InvalidOptionsError(
+      `statementTimeoutMs (${statementTimeoutMs}) must not be shorter than writeTimeoutMs (${writeTimeoutMs}): flips would ` +
+        'be given up while their writers still wait for them, and every slow moment of MySQL would fail healthy writes.',
+      { statementTimeoutMs, writeTimeoutMs },
     );
   }
   if (gcDeletesMs < 10 * deadlineMs) {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { ConsistentRegistry } from './consistent.registry.js';
 import { InvalidOptionsError } from './errors.js';
+import { primaryRunner } from './mysql/statement.timeout.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { ParkedRows } from './settle/parked.rows.js';
 import { Sweeper, type SweepResult } from './settle/sweeper.js';
@@ -43,7 +44,7 @@ export class ConsistentService {
         dataSource: name,
       });
     }
-    const runner = context.binding.dataSource.createQueryRunner('master');
+    const runner = primaryRunner(context.binding.dataSource);
     const unit = new UnitOfWork(runner, (target) => this.registry.contextOf(target, name), this.registry.repairer);
     return runUnitOfWork(this.registry.writer, runner, unit, body);
   }

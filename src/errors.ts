@@ -144,6 +144,17 @@ export class PartialWriteError extends ConsistentError {
   readonly retryable = false;
 }
 
+/**
+ * MySQL did not answer a statement within `statementTimeoutMs`, or no connection was to be had: the network or the server
+ * is silent, the pool is used up, or another transaction holds a lock. The connection was closed. A write that ends in
+ * this error did not happen; one whose COMMIT was not answered ends in `OutcomeUnknownError`, with this as its `cause`.
+ * Do: try again.
+ */
+export class StatementTimeoutError extends ConsistentError {
+  readonly code = 'STATEMENT_TIMEOUT';
+  readonly retryable = true;
+}
+
 /** More writes are waiting than the library holds in memory; nothing was written. Do: slow down, try again later. */
 export class OverloadedError extends ConsistentError {
   readonly code = 'OVERLOADED';
@@ -177,5 +188,69 @@ export class LeadershipLostError extends ConsistentError {
  */
 export class CheckpointBehindError extends ConsistentError {
   readonly code = 'CHECKPOINT_BEHIND';
+  readonly retryable = false;
+}
+
+/**
+ * The server's settings, or the rights of the user that reads the binary log, do not fit the backstop. The message lists
+ * every finding with the statement that mends it; `data.findings` has them as data. Do: run those statements.
+ */
+export class BinlogPreflightError extends ConsistentError {
+  readonly code = 'BINLOG_PREFLIGHT';
+  readonly retryable = false;
+}
+
+/** The connection to the binary log could not be made again after `maxReconnects` tries. Do: start again later. */
+export class BinlogConnectionError extends ConsistentError {
+  readonly code = 'BINLOG_CONNECTION';
+  readonly retryable = true;
+}
+
+/**
+ * The binary log does not have what comes after the wanted position: it was purged, or it is another server's log.
+ * `data.reason`: `purged`, `ahead` (the position has transactions that the server has not) or `no-such-position`.
+ * Do: verify the tables, then start from now.
+ */
+export class BinlogPositionLostError extends ConsistentError {
+  readonly code = 'BINLOG_POSITION_LOST';
+  readonly retryable = false;
+}
+
+/**
+ * Another client reads the binary log under the same identity, and the server ended this one's connection for it.
+ * Do: give each instance a `serverId` of its own.
+ */
+export class DuplicateServerIdError extends ConsistentError {
+  readonly code = 'DUPLICATE_SERVER_ID';
+  readonly retryable = false;
+}
+
+/** MySQL refuses the user that reads the binary log: wrong password, or a right is missing. Do: what the message says. */
+export class BinlogAccessError extends ConsistentError {
+  readonly code = 'BINLOG_ACCESS';
+  readonly retryable = false;
+}
+
+/**
+ * A verification ended before it was done: its signal was aborted, or a store did not answer for too long. Nothing is lost:
+ * `data.cursor` is where it stopped. Do: call `verify` again with `from: error.data.cursor`, or with `resume: true`.
+ */
+export class VerificationInterruptedError extends ConsistentError {
+  readonly code = 'VERIFICATION_INTERRUPTED';
+  readonly retryable = true;
+}
+
+/** The same table is being verified already, here or by another instance. Do: wait for that run. */
+export class VerificationRunningError extends ConsistentError {
+  readonly code = 'VERIFICATION_RUNNING';
+  readonly retryable = true;
+}
+
+/**
+ * The alias leads to no index: there is nothing to compare with, and nothing to repair into. Do: start the application
+ * again, which makes the index (`createIndices`), then verify with `repair: true`.
+ */
+export class IndexMissingError extends ConsistentError {
+  readonly code = 'INDEX_MISSING';
   readonly retryable = false;
 }

@@ -3,6 +3,8 @@ import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyTexts } from '../entity/row.key.js';
 import { InvalidSchemaError } from '../errors.js';
+import { plainTransaction } from './plain.transaction.js';
+import { queryPrimary } from './statement.timeout.js';
 import type { RowStore, SqlRunner, VersionedKey } from './row.store.js';
 import { parkedTableSql } from './consistent.migration.js';
 import { errnoOf } from './mysql.errors.js';
@@ -39,6 +41,7 @@ export interface ParkedRow {
 }
 
 const ER_TABLEACCESS_DENIED = 1142;
+const PARKING = { isolation: 'REPEATABLE READ', start: 'START TRANSACTION' } as const;
 const MAX_ERROR_LENGTH = 2_000;
 const COLUMNS =
   'CAST(id AS CHAR) AS id, entity, table_name, CAST(row_key AS CHAR) AS row_key, document_id, version, reason, attempts, ' +
@@ -51,11 +54,11 @@ export class ParkedStore {
   /** Creates the table where it is missing. A user without the right to create needs it made by a migration. */
   async ensureTable(): Promise<void> {
     // CREATE … IF NOT EXISTS wants the privilege also where the table is there.
-    const found = (await this.dataSource.query(
+    const found = (await this.query(
       `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_parked'`,
     )) as unknown[];
     if (found.length > 0) return;
-    await this.dataSource.query(parkedTableSql()).catch((error: unknown) => {
+    await this.query(parkedTableSql()).catch((error: unknown) => {
       if (errnoOf(error) !== ER_TABLEACCESS_DENIED) throw error;
       throw new InvalidSchemaError(
         'The table consistent_parked is missing, or the database user may not see it, and may not create it. Run ' +
@@ -71,11 +74,15 @@ export class ParkedStore {
    * parked already, one more attempt is counted. False when the row is no longer in `prepare` at this version.
    */
   async park(store: RowStore, row: RowToPark, reason: ParkReason, error: unknown): Promise<boolean> {
-    return this.dataSource.transaction(async (manager) => {
-      if (!row.parked && !(await store.park(row, manager))) return false;
-      await this.record(manager, store.binding, row, reason, error);
+    return plainTransaction(this.dataSource, PARKING, async (runner) => {
+      if (!row.parked && !(await store.park(row, runner))) return false;
+      await this.record(runner, store.binding, row, reason, error);
       return true;
     });
+  }
+
+  private query(sql: string, parameters?: unknown[]): Promise<unknown> {
+    return queryPrimary(this.dataSource, sql, parameters);
   }
 
   private async record(
@@ -98,30 +105,28 @@ export class ParkedStore {
   }
 
   async list(limit = 100): Promise<ParkedRow[]> {
-    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked ORDER BY id LIMIT ?`, [
-      limit,
-    ])) as Raw[];
+    const rows = (await this.query(`SELECT ${COLUMNS} FROM consistent_parked ORDER BY id LIMIT ?`, [limit])) as Raw[];
     return rows.map(parkedRow);
   }
 
   async find(id: string): Promise<ParkedRow | null> {
-    const rows = (await this.dataSource.query(`SELECT ${COLUMNS} FROM consistent_parked WHERE id = ?`, [id])) as Raw[];
+    const rows = (await this.query(`SELECT ${COLUMNS} FROM consistent_parked WHERE id = ?`, [id])) as Raw[];
     return rows[0] ? parkedRow(rows[0]) : null;
   }
 
   async count(): Promise<number> {
-    const rows = (await this.dataSource.query('SELECT COUNT(*) AS n FROM consistent_parked')) as { n: number }[];
+    const rows = (await this.query('SELECT COUNT(*) AS n FROM consistent_parked')) as { n: number }[];
     return Number(rows[0]!.n);
   }
 
   async remove(id: string): Promise<void> {
-    await this.dataSource.query('DELETE FROM consistent_parked WHERE id = ?', [id]);
+    await this.query('DELETE FROM consistent_parked WHERE id = ?', [id]);
   }
 
   /** Forgets a row that is no longer in `prepare`. */
   async forget(binding: EntityBinding, image: RowImage): Promise<void> {
     const key = JSON.stringify(keyTexts(binding, image));
-    await this.dataSource.query('DELETE FROM consistent_parked WHERE table_name = ? AND key_hash = SHA2(?, 256)', [
+    await this.query('DELETE FROM consistent_parked WHERE table_name = ? AND key_hash = SHA2(?, 256)', [
       binding.metadata.tablePath,
       key,
     ]);

@@ -1,4 +1,11 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { discardConnection, primaryRunner } from './statement.timeout.js';
+
+export interface PlainTransaction {
+  readonly isolation: 'READ COMMITTED' | 'REPEATABLE READ';
+  /** The statement that begins it. */
+  readonly start: string;
+}
 
 /**
  * Runs `body` in a transaction of the library's own on the primary, by plain statements: the application's TypeORM
@@ -6,10 +13,10 @@ import type { DataSource, QueryRunner } from 'typeorm';
  */
 export async function plainTransaction<T>(
   dataSource: DataSource,
-  { isolation, start }: { isolation: 'READ COMMITTED' | 'REPEATABLE READ'; start: string },
+  { isolation, start }: PlainTransaction,
   body: (runner: QueryRunner) => Promise<T>,
 ): Promise<T> {
-  const runner = dataSource.createQueryRunner('master');
+  const runner = primaryRunner(dataSource);
   try {
     await runner.query(`SET TRANSACTION ISOLATION LEVEL ${isolation}`);
     await runner.query(start);
@@ -28,8 +35,7 @@ async function end(runner: QueryRunner, statement: 'COMMIT' | 'ROLLBACK'): Promi
   try {
     await runner.query(statement);
   } catch (error) {
-    const connection = (await runner.connect()) as { destroy?: () => void };
-    connection.destroy?.();
+    discardConnection(runner);
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import type { RowImage } from '../entity/row.image.js';
 import { keyOfImage, type RowKey } from '../entity/row.key.js';
 import { type Decider, type Operation, type PendingWrite, type Presence, type RowState } from '../protocol/row.js';
 import { RowStatements } from './row.statements.js';
+import { primaryRunner, queryPrimary } from './statement.timeout.js';
 import { textOf, versionOf } from './row.values.js';
 
 /** A connection or a pool: both take statements. */
@@ -53,6 +54,12 @@ export class RowStore {
 
   constructor(readonly binding: EntityBinding) {
     this.statements = new RowStatements(binding);
+  }
+
+  /** Takes single statements, each on a connection of its own and within the statements' limit, or this shorter one. */
+  primary(timeoutMs?: number): SqlRunner {
+    const { dataSource } = this.binding;
+    return { query: (sql, parameters) => queryPrimary(dataSource, sql, parameters, timeoutMs) };
   }
 
   // --- inside the transaction that prepares -------------------------------------------------------------------------
@@ -114,7 +121,7 @@ export class RowStore {
   // --- settling -----------------------------------------------------------------------------------------------------
 
   /** Reads rows by key, on the primary. Rows that are gone are missing from the answer. */
-  async load(keys: readonly RowKey[], runner: SqlRunner = this.binding.dataSource): Promise<Map<string, LoadedRow>> {
+  async load(keys: readonly RowKey[], runner: SqlRunner = this.primary()): Promise<Map<string, LoadedRow>> {
     const found = new Map<string, LoadedRow>();
     if (keys.length === 0) return found;
     const parameters = keys.flatMap((key) => key.parameters);
@@ -142,10 +149,7 @@ export class RowStore {
   }
 
   /** Flips rows to `commit`, or removes them where that is what their write does. Answers how many were flipped. */
-  async commit(
-    rows: readonly (VersionedKey & { operation: Operation })[],
-    runner: SqlRunner = this.binding.dataSource,
-  ) {
+  async commit(rows: readonly (VersionedKey & { operation: Operation })[], runner: SqlRunner = this.primary()) {
     const removals = rows.filter((row) => row.operation === 'delete');
     const flips = rows.filter((row) => row.operation !== 'delete');
     let affected = 0;
@@ -177,10 +181,7 @@ export class RowStore {
   }
 
   /** Puts the undo image back at the same version. False when the row is no longer in `prepare` at it. */
-  async restore(
-    row: VersionedKey & { operation: Operation },
-    runner: SqlRunner = this.binding.dataSource,
-  ): Promise<boolean> {
+  async restore(row: VersionedKey & { operation: Operation }, runner: SqlRunner = this.primary()): Promise<boolean> {
     const sql =
       row.operation === 'insert'
         ? this.statements.remove(1)
@@ -192,18 +193,16 @@ export class RowStore {
 
   /** Lifts a pending row above `theirs`, a version that came from outside the protocol. */
   async lift(row: VersionedKey, theirs: number): Promise<boolean> {
-    return (
-      (await this.change(this.binding.dataSource, this.statements.lift(), [theirs, ...pairs([row])])).affectedRows === 1
-    );
+    return (await this.change(this.primary(), this.statements.lift(), [theirs, ...pairs([row])])).affectedRows === 1;
   }
 
-  async park(row: VersionedKey, runner: SqlRunner = this.binding.dataSource): Promise<boolean> {
+  async park(row: VersionedKey, runner: SqlRunner = this.primary()): Promise<boolean> {
     return (await this.change(runner, this.statements.park(), pairs([row]))).affectedRows === 1;
   }
 
   /** The new version, or null when the row is no longer parked at this one. */
   async acceptPending(row: VersionedKey, next: Presence): Promise<number | null> {
-    const header = await this.change(this.binding.dataSource, this.statements.acceptPending(), [next, ...pairs([row])]);
+    const header = await this.change(this.primary(), this.statements.acceptPending(), [next, ...pairs([row])]);
     return header.affectedRows === 1 ? versionOf(header.insertId) : null;
   }
 
@@ -212,7 +211,7 @@ export class RowStore {
    * skips locked rows, and the lease is a later deadline. A deadline is never a matter of safety.
    */
   async claim(limit: number, leaseMs: number): Promise<VersionedKey[]> {
-    const runner = this.binding.dataSource.createQueryRunner('master');
+    const runner = primaryRunner(this.binding.dataSource);
     try {
       await runner.startTransaction('READ COMMITTED');
       const rows = await this.select(runner, this.statements.claim(), [limit]);
@@ -230,11 +229,7 @@ export class RowStore {
   }
 
   /** Rows that are in `prepare` now and are not parked. */
-  async undecided(
-    limit: number,
-    onlyDeletes: boolean,
-    runner: SqlRunner = this.binding.dataSource,
-  ): Promise<VersionedKey[]> {
+  async undecided(limit: number, onlyDeletes: boolean, runner: SqlRunner = this.primary()): Promise<VersionedKey[]> {
     const rows = await this.select(runner, this.statements.undecided(onlyDeletes), [limit]);
     return rows.map((row) => ({ key: this.keyOf(row), version: versionOf(row.version) }));
   }

@@ -1,6 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { isReplicated } from '../mysql/primary.connection.js';
+import { discardConnection, limitRunner, queryPrimary } from '../mysql/statement.timeout.js';
 
 const MS_PER_SECOND = 1_000;
 
@@ -31,13 +32,14 @@ export class ReplicaReader {
         this.rest(obstacle);
         return null;
       }
-      return { value: await run(runner.manager) };
+      return { value: await run(limitRunner(runner).manager) };
     } catch (error) {
       // A mistake in the query itself comes again, from the primary.
       this.context.logger.debug(`${this.context.binding.name}: ${(error as Error).message}; the primary is read.`);
       return null;
     } finally {
-      if (silent) discard(runner);
+      // A silent connection would never become free.
+      if (silent) discardConnection(runner);
       else await runner.release();
     }
   }
@@ -46,7 +48,8 @@ export class ReplicaReader {
   private async obstacle(runner: QueryRunner): Promise<string | null> {
     const { binding, options } = this.context;
     try {
-      const [primary] = (await binding.dataSource.query(
+      const [primary] = (await queryPrimary(
+        binding.dataSource,
         'SELECT @@GLOBAL.gtid_mode AS mode, @@GLOBAL.gtid_executed AS executed',
       )) as { mode: string; executed: string }[];
       // In the other modes there are transactions without a GTID, which the set does not name.
@@ -86,11 +89,3 @@ export class ReplicaReader {
 }
 
 const SILENT = 'a replica does not answer';
-
-/** A silent connection would never become free: it is closed, and one that is still being made is closed once it is there. */
-function discard(runner: QueryRunner): void {
-  void runner.connect().then(
-    (connection: { destroy(): void }) => connection.destroy(),
-    () => undefined,
-  );
-}

@@ -1,5 +1,7 @@
-import { OverloadedError } from '../errors.js';
+import { OverloadedError, StatementTimeoutError } from '../errors.js';
+import { abandonedEnded } from '../mysql/abandoned.connections.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
+import { actOnUnlocked } from '../mysql/unlocked.rows.js';
 import type { RowStore, VersionedKey } from '../mysql/row.store.js';
 import type { Operation } from '../protocol/row.js';
 import { GroupBatcher } from './group.batcher.js';
@@ -14,28 +16,38 @@ const MAX_QUEUED = 100_000;
 
 /**
  * Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. A statement
- * that waits for somebody's row lock lets others go first, but only two of them: each holds a connection of the pool.
+ * that waits for somebody's row lock lets others go first, but only two of them: each holds a connection of the pool. None
+ * waits longer than its writers do (`timeoutMs`): rows that somebody has locked by then are left to settlers, who never
+ * wait for locks, so that foreign locks cannot keep a table's flips up.
  */
-export function makeFlipGroup(store: RowStore, shared: boolean): FlipGroup {
+export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: number): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(
     { ...(shared ? SHARED : ALONE), maxBytes: Number.MAX_SAFE_INTEGER, maxQueued: MAX_QUEUED },
     {
       refuse: (queued) =>
         new OverloadedError(`${queued} rows of ${store.binding.name} are already waiting to be flipped.`),
-      run: (flips) => flipTogether(store, flips),
+      run: (flips) => flipTogether(store, flips, timeoutMs),
     },
   );
 }
 
-async function flipTogether(store: RowStore, flips: readonly Flip[]): Promise<(Error | null)[]> {
+async function flipTogether(store: RowStore, flips: readonly Flip[], timeoutMs: number): Promise<(Error | null)[]> {
   try {
-    await store.commit(flips);
+    await store.commit(flips, store.primary(timeoutMs));
     return flips.map(() => null);
   } catch (error) {
+    if (error instanceof StatementTimeoutError && flips.length > 1) return flipUnlocked(store, flips, error);
     // One row that MySQL refuses must not keep its neighbours in prepare.
     if (flips.length === 1 || classifyMysqlError(error) !== 'refused') return flips.map(() => error as Error);
     const results: (Error | null)[] = [];
-    for (const flip of flips) results.push(...(await flipTogether(store, [flip])));
+    for (const flip of flips) results.push(...(await flipTogether(store, [flip], timeoutMs)));
     return results;
   }
+}
+
+/** One locked row must not keep its neighbours in prepare: their locks are free once the statement is ended. */
+async function flipUnlocked(store: RowStore, flips: readonly Flip[], error: Error): Promise<(Error | null)[]> {
+  await abandonedEnded(store.binding.dataSource);
+  const { locked } = await actOnUnlocked(store, flips, (rows, runner) => store.commit(rows, runner));
+  return flips.map((flip) => (locked.includes(flip) ? error : null));
 }

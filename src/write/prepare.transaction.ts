@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { RowKey } from '../entity/row.key.js';
-import { RowBusyError, RowParkedError } from '../errors.js';
+import { RowBusyError, RowParkedError, StatementTimeoutError } from '../errors.js';
 import { isDeadlock, isDuplicateKey, isServerAnswer } from '../mysql/mysql.errors.js';
+import { primaryRunner } from '../mysql/statement.timeout.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { outcomeUnknown } from './write.errors.js';
 
@@ -55,7 +56,7 @@ export async function prepareInTransaction(
 }
 
 async function attemptOnce(dataSource: DataSource, body: (runner: QueryRunner) => Promise<PreparedWrite[]>) {
-  const runner = dataSource.createQueryRunner('master');
+  const runner = primaryRunner(dataSource);
   try {
     await runner.startTransaction(PREPARE_ISOLATION);
     const prepared = await body(runner);
@@ -83,13 +84,13 @@ export async function commitPrepare(runner: QueryRunner, prepared: readonly Prep
       return;
     }
     const first = prepared[0];
-    if (!first || isServerAnswer(error) || !isDriverError(error)) throw error;
+    if (!first || isServerAnswer(error) || !isUnanswered(error)) throw error;
     throw outcomeUnknown(first, CONNECTION_BROKE, error);
   }
 }
 
-function isDriverError(error: unknown): boolean {
-  return (error as { driverError?: unknown }).driverError !== undefined;
+function isUnanswered(error: unknown): boolean {
+  return error instanceof StatementTimeoutError || (error as { driverError?: unknown }).driverError !== undefined;
 }
 
 /**

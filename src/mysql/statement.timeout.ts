@@ -1,0 +1,128 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { StatementTimeoutError } from '../errors.js';
+import { endOnServer } from './abandoned.connections.js';
+
+/** What is used of the driver's connection. */
+interface DriverConnection {
+  destroy(): void;
+  readonly threadId?: number | null;
+  readonly stream?: { destroy(): void; readonly localPort?: number };
+}
+
+const limits = new WeakMap<DataSource, number>();
+
+/** From now on every statement that the library sends through this DataSource has this limit. */
+export function limitStatements(dataSource: DataSource, statementTimeoutMs: number): void {
+  limits.set(dataSource, statementTimeoutMs);
+}
+
+/**
+ * A connection to the primary for several statements, each with the limit (`timeoutMs`, where it is shorter). Whoever
+ * takes it releases it.
+ */
+export function primaryRunner(dataSource: DataSource, timeoutMs = Infinity): QueryRunner {
+  return limited(dataSource.createQueryRunner('master'), Math.min(timeoutMs, limits.get(dataSource) ?? Infinity));
+}
+
+/** One statement on the primary, with the limit. */
+export async function queryPrimary(
+  dataSource: DataSource,
+  sql: string,
+  parameters?: any[],
+  timeoutMs?: number,
+): Promise<any> {
+  const runner = primaryRunner(dataSource, timeoutMs);
+  try {
+    return await runner.query(sql, parameters);
+  } finally {
+    await runner.release();
+  }
+}
+
+/** Gives a runner that was taken otherwise the limit of its DataSource, from here on. */
+export function limitRunner(runner: QueryRunner): QueryRunner {
+  return limited(runner, limits.get(runner.dataSource) ?? Infinity);
+}
+
+/**
+ * Nothing in MySQL's protocol or its drivers ends the wait for an answer that never comes. Here a timer does. The
+ * connection is closed then and goes to nobody else: the answer may still be on its way, and would be taken for another's.
+ */
+function limited(runner: QueryRunner, timeoutMs: number, tells = true): QueryRunner {
+  if (timeoutMs === Infinity) return runner;
+  const connect = runner.connect.bind(runner) as () => Promise<unknown>;
+  const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<any>;
+  let ended: StatementTimeoutError | undefined;
+  let connected: Promise<unknown> | undefined;
+  const within = async <T>(work: Promise<T>, sent: string | null): Promise<T> => {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        ended = timedOut(timeoutMs, sent);
+        if (sent !== null && tells) tellServer(runner, timeoutMs);
+        discardConnection(runner);
+        reject(ended);
+      }, timeoutMs);
+    });
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  runner.query = async (sql: string, ...rest: unknown[]) => {
+    if (ended) throw ended;
+    // By itself: what waits for a free connection was not sent, and must not be sent once nobody waits any more.
+    connected ??= within(connect(), null);
+    await connected;
+    if (ended) throw ended;
+    return within(query(sql, ...rest), sql);
+  };
+  return runner;
+}
+
+/** On another connection of the primary's pool; what that one meets is nobody's business. */
+function tellServer(runner: QueryRunner, timeoutMs: number): void {
+  if (runner.getReplicationMode() === 'slave') return;
+  const { dataSource } = runner;
+  const tell = ({ threadId, stream }: DriverConnection): void => {
+    const localPort = stream?.localPort;
+    if (threadId == null || localPort === undefined) return;
+    endOnServer(dataSource, { threadId, localPort }, async (sql, parameters) => {
+      const other = limited(dataSource.createQueryRunner('master'), timeoutMs, false);
+      try {
+        return (await other.query(sql, parameters)) as unknown;
+      } finally {
+        await other.release();
+      }
+    });
+  };
+  void (runner.connect() as Promise<DriverConnection>).then(tell, () => undefined);
+}
+
+/** Closes the runner's connection, or the one that it is waiting for once that is there. */
+export function discardConnection(runner: QueryRunner): void {
+  void (runner.connect() as Promise<DriverConnection>).then(
+    (connection) => {
+      connection.destroy();
+      // The driver only says good-bye, to which a silent peer never answers.
+      connection.stream?.destroy();
+    },
+    () => undefined,
+  );
+}
+
+const VERB = /^\s*(\w+(?:\s+TRANSACTION)?)/;
+
+function timedOut(timeoutMs: number, sent: string | null): StatementTimeoutError {
+  const statement = sent === null ? null : (VERB.exec(sent)?.[1]?.toUpperCase() ?? 'statement');
+  const what =
+    statement === null
+      ? `No connection to MySQL was to be had within ${timeoutMs} ms: the pool is used up, or the server cannot be reached.`
+      : `MySQL did not answer a ${statement} within ${timeoutMs} ms: the network or the server is silent, or somebody else ` +
+        'holds a lock that it needs. The connection was closed.';
+  return new StatementTimeoutError(
+    `${what} Try again. If healthy statements of yours take that long, raise statementTimeoutMs.`,
+    { timeoutMs, statement },
+  );
+}

@@ -16,10 +16,10 @@ export interface BatchOptions {
   readonly onProgress?: (progress: { done: number; total: number }) => void;
 }
 
-const DEFAULT_CHUNK = 200;
+const DEFAULT_CHUNK = 500;
 const MAX_CHUNK = 1_000;
 /** Chunks that are still being indexed and flipped while the next one is prepared. */
-const MAX_BEHIND = 1;
+const MAX_BEHIND = 3;
 
 /**
  * `saveMany` and `removeMany`: chunks of rows share a prepare transaction, a bulk and a flip; every item has its own

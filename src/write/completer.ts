@@ -46,9 +46,57 @@ const DEFERRED: Completion = { status: 'deferred' };
 export class Completer {
   private readonly flipping = new Set<Promise<void>>();
 
-  /** One completion for each write, in order. */
-  complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
-    return Promise.all(writes.map((write) => this.completeOne(write, write.context.many)));
+  /** One completion for each write, in order. Those of one entity share the first try of the index, and the flip. */
+  async complete(writes: readonly PreparedWrite[]): Promise<Completion[]> {
+    const places = new Map<EntityContext, number[]>();
+    writes.forEach(({ context }, at) => {
+      const alike = places.get(context);
+      if (alike) alike.push(at);
+      else places.set(context, [at]);
+    });
+    const completions = Array.from<Completion>({ length: writes.length });
+    const groups = [...places].map(async ([context, alike]) => {
+      const done = await this.completeMany(
+        context,
+        alike.map((at) => writes[at]!),
+      );
+      alike.forEach((at, place) => {
+        completions[at] = done[place]!;
+      });
+    });
+    await Promise.all(groups);
+    return completions;
+  }
+
+  /** What most rows need, without a promise and a timer for each; the others go on one by one from the answer they got. */
+  private async completeMany(context: EntityContext, writes: readonly PreparedWrite[]): Promise<Completion[]> {
+    const lane = context.many;
+    const endsAt = performance.now() + context.options.writeTimeoutMs;
+    const completions: Completion[] = writes.map(() => COMMITTED);
+    const sent = [...writes.keys()].filter((at) => !writes[at]!.complete);
+    const requests = sent.map((at) => requestOf(writes[at]!, endsAt));
+    const outcomes = await lane.index
+      .addMany(requests, notSent)
+      .catch((error: unknown) => sent.map(() => notSent(error)));
+    const landed: PreparedWrite[] = [];
+    const others: Promise<void>[] = [];
+    sent.forEach((at, place) => {
+      const [write, outcome] = [writes[at]!, outcomes[place]!];
+      if (decideAfterIndex(outcome, write.pending.decider, false, false) === 'commit') landed.push(write);
+      else {
+        const ended = this.index(lane, write, { endsAt, outcome }).then((indexed) =>
+          this.afterIndex(lane, write, indexed),
+        );
+        others.push(
+          ended.then((completion) => {
+            completions[at] = completion;
+          }),
+        );
+      }
+    });
+    await Promise.all([this.flip(lane, landed), ...others]);
+    writes.forEach((write, at) => this.report(write, completions[at]!));
+    return completions;
   }
 
   async completeOne(write: PreparedWrite, lane: Lane = write.context.single): Promise<Completion> {
@@ -57,14 +105,17 @@ export class Completer {
     return completion;
   }
 
-  /** Sends the document; repeats, within the time limit, what was not served and may do better soon. */
-  private async index(lane: Lane, write: PreparedWrite): Promise<Indexed> {
-    const { context, documentId: id, version, body, pending } = write;
+  /**
+   * Sends the document; repeats, within the time limit, what was not served and may do better soon. `first`: the answer
+   * to a first try that was made already.
+   */
+  private async index(lane: Lane, write: PreparedWrite, first?: FirstTry): Promise<Indexed> {
+    const { context, pending } = write;
     const { writeTimeoutMs, retry } = context.options;
-    const endsAt = performance.now() + writeTimeoutMs;
+    const endsAt = first?.endsAt ?? performance.now() + writeTimeoutMs;
     let doubtful = false;
     for (let attempt = 0; ; attempt++) {
-      const outcome = await this.send(lane, { write: { id, version, body }, endsAt });
+      const outcome = (attempt === 0 && first?.outcome) || (await this.send(lane, requestOf(write, endsAt)));
       const pauseMs = retry.backoffMs * 2 ** attempt;
       const mayRetry = attempt < retry.attempts && performance.now() + pauseMs < endsAt;
       if (decideAfterIndex(outcome, pending.decider, mayRetry, doubtful) !== 'retry') return { outcome, doubtful };
@@ -78,7 +129,7 @@ export class Completer {
     try {
       return await index.add(request);
     } catch (error) {
-      return { kind: 'unavailable', certain: true, reason: (error as Error).message, cause: error };
+      return notSent(error);
     }
   }
 
@@ -86,7 +137,7 @@ export class Completer {
     const { context } = write;
     switch (decideAfterIndex(outcome, write.pending.decider, false, doubtful)) {
       case 'commit':
-        return this.flip(lane, write);
+        return this.flip(lane, [write]).then(() => COMMITTED);
       case 'look':
         return this.look(context, write);
       case 'race':
@@ -107,24 +158,27 @@ export class Completer {
    * Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. With
    * `acknowledge: 'indexed'` the caller does not wait for it.
    */
-  private async flip({ flips }: Lane, write: PreparedWrite): Promise<Completion> {
-    const { context, key, version, pending } = write;
-    const flipped = flips.add({ key, version, operation: pending.operation }).then(
-      (error) => {
-        if (error) this.notFlipped(context, error);
-      },
-      (error: unknown) => this.notFlipped(context, error),
-    );
+  private async flip({ flips }: Lane, writes: readonly PreparedWrite[]): Promise<void> {
+    const context = writes[0]?.context;
+    if (!context) return;
+    const items = writes.map(({ key, version, pending }) => ({ key, version, operation: pending.operation }));
+    const flipped = flips
+      .addMany(items, (error) => error as Error)
+      .then(
+        (errors) => {
+          for (const error of errors) if (error) this.notFlipped(context, error);
+        },
+        (error: unknown) => this.notFlipped(context, error),
+      );
     this.flipping.add(flipped);
     void flipped.finally(() => this.flipping.delete(flipped));
-    if (context.options.acknowledge === 'indexed') return COMMITTED;
+    if (context.options.acknowledge === 'indexed') return;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, context.options.writeTimeoutMs);
     });
     await Promise.race([flipped, late]);
     clearTimeout(timer);
-    return COMMITTED;
   }
 
   /** Waits for flips that callers no longer wait for. */
@@ -245,6 +299,21 @@ export class Completer {
       outcome,
     });
   }
+}
+
+/** The answer to a try that was made together with others', and when its time is over. */
+interface FirstTry {
+  readonly endsAt: number;
+  readonly outcome: IndexOutcome;
+}
+
+function requestOf({ documentId: id, version, body }: PreparedWrite, endsAt: number): IndexRequest {
+  return { write: { id, version, body }, endsAt };
+}
+
+/** Refused by the queue: certainly not applied. */
+function notSent(error: unknown): IndexOutcome {
+  return { kind: 'unavailable', certain: true, reason: (error as Error).message, cause: error };
 }
 
 type NotTaken = Extract<IndexOutcome, { kind: 'refused' | 'unavailable' }>;

@@ -24,10 +24,16 @@ export interface BatcherParts<Item, Result> {
 /** A batch that takes longer than this no longer keeps others from leaving. */
 const SLOW_AFTER_MS = 50;
 
+/** Who gets the results of items that were added together. `at`: the item's place among them. */
+interface Receiver<Result> {
+  give(result: Result, at: number): void;
+  fail(error: unknown, at: number): void;
+}
+
 interface Waiting<Item, Result> {
   readonly item: Item;
-  readonly give: (result: Result) => void;
-  readonly fail: (error: unknown) => void;
+  readonly at: number;
+  readonly receiver: Receiver<Result>;
 }
 
 /**
@@ -51,7 +57,29 @@ export class GroupBatcher<Item, Result> {
   add(item: Item): Promise<Result> {
     if (this.waiting.length >= this.limits.maxQueued) return Promise.reject(this.parts.refuse(this.waiting.length));
     return new Promise<Result>((give, fail) => {
-      this.waiting.push({ item, give, fail });
+      this.waiting.push({ item, at: 0, receiver: { give, fail } });
+      this.schedule();
+    });
+  }
+
+  /**
+   * As `add` for each of the items, and cheaper: one promise for all. A batch's error becomes a result of each of its
+   * items by `failed`, so that what became of the others is not lost.
+   */
+  addMany(items: readonly Item[], failed: (error: unknown) => Result): Promise<Result[]> {
+    if (items.length === 0) return Promise.resolve([]);
+    if (this.waiting.length + items.length > this.limits.maxQueued) {
+      return Promise.reject(this.parts.refuse(this.waiting.length));
+    }
+    return new Promise<Result[]>((resolve) => {
+      const results = Array.from<Result>({ length: items.length });
+      let missing = items.length;
+      const give = (result: Result, at: number) => {
+        results[at] = result;
+        if (--missing === 0) resolve(results);
+      };
+      const receiver: Receiver<Result> = { give, fail: (error, at) => give(failed(error), at) };
+      items.forEach((item, at) => this.waiting.push({ item, at, receiver }));
       this.schedule();
     });
   }
@@ -120,9 +148,9 @@ export class GroupBatcher<Item, Result> {
     try {
       const results = await this.parts.run(batch.map(({ item }) => item));
       if (this.ceiling < this.limits.maxItems) this.ceiling++;
-      batch.forEach(({ give }, at) => give(results[at]!));
+      batch.forEach(({ receiver, at }, place) => receiver.give(results[place]!, at));
     } catch (error) {
-      for (const { fail } of batch) fail(error);
+      for (const { receiver, at } of batch) receiver.fail(error, at);
     } finally {
       this.begun.delete(mark);
       this.schedule();

@@ -13,7 +13,7 @@ export interface IndexRequest {
 export type IndexGroup = GroupBatcher<IndexRequest, IndexOutcome>;
 
 /** Measured on two cores: beyond this a bulk only gets slower, and a timed-out bulk leaves all of its rows unknown. */
-const SHARED = { maxItems: 256, maxInFlight: 2 };
+const SHARED = { maxItems: 512, maxInFlight: 2 };
 const ALONE = { maxItems: 1, maxInFlight: 64 };
 /** A bulk that waits holds no connection to MySQL. */
 const SLOW_FACTOR = 8;

@@ -33,4 +33,37 @@ describe('GroupBatcher', () => {
     }
     expect(await Promise.all(answers)).toEqual([1, 2, 3, 4, 5]);
   });
+
+  const LIMITS = { maxItems: 2, maxBytes: Number.MAX_SAFE_INTEGER, maxInFlight: 1, slowFactor: 1, maxQueued: 5 };
+
+  it('gives items that are added together their own results, in order, though batches divide them', async () => {
+    const batches: (readonly number[])[] = [];
+    const batcher = new GroupBatcher<number, string>(LIMITS, {
+      run: async (items) => {
+        batches.push(items);
+        if (items.includes(3)) throw new Error('broken');
+        return items.map((item) => `did ${item}`);
+      },
+      refuse: () => new Error('full'),
+    });
+    const alone = batcher.add(0);
+    const many = batcher.addMany([1, 2, 3, 4], (error) => (error as Error).message);
+    await jest.advanceTimersByTimeAsync(LONG_MS);
+    expect(await alone).toBe('did 0');
+    // What became of 1 and 4 is not lost with the batch that broke.
+    expect(await many).toEqual(['did 1', 'broken', 'broken', 'did 4']);
+    expect(batches).toEqual([[0, 1], [2, 3], [4]]);
+    expect(await batcher.addMany([], String)).toEqual([]);
+  });
+
+  it('refuses items that are added together where not all of them have room', async () => {
+    const batcher = new GroupBatcher<number, number>(LIMITS, {
+      run: async (items) => items,
+      refuse: (queued) => new Error(`${queued} are waiting`),
+    });
+    const first = batcher.addMany([1, 2, 3], () => -1);
+    await expect(batcher.addMany([4, 5, 6], () => -1)).rejects.toThrow('3 are waiting');
+    await jest.advanceTimersByTimeAsync(LONG_MS);
+    expect(await first).toEqual([1, 2, 3]);
+  });
 });

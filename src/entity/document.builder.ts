@@ -1,5 +1,5 @@
 import { InvalidDocumentError } from '../errors.js';
-import { ExactJson, stringifyDocument } from '../mysql/column.codec.js';
+import { ExactJson, stringifyDocument, stringifyMember } from '../mysql/json.codec.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
 import type { BoundColumn, EntityBinding } from './entity.binding.js';
 import type { RowImage } from './row.image.js';
@@ -40,10 +40,10 @@ export function documentIdOf(binding: EntityBinding, image: RowImage): string {
 
 /** The document of an image as JSON text. Pure but for `toDocument`, which is asked to be. */
 export function documentTextOf(binding: EntityBinding, image: RowImage, entity: object): string {
-  const exact = defaultDocument(binding, image);
   const { toDocument } = binding.options;
   let text: string;
   if (toDocument) {
+    const exact = defaultDocument(binding, image);
     const made = callToDocument(binding, () => toDocument(entity, withoutExactness(exact)));
     if (Object.hasOwn(made, RESTORED_FIELD)) {
       throw new InvalidDocumentError(`${binding.name}: the field ${RESTORED_FIELD} is the protocol's own.`, {
@@ -52,7 +52,7 @@ export function documentTextOf(binding: EntityBinding, image: RowImage, entity: 
     }
     text = stringifyDocument(made);
   } else {
-    text = stringifyDocument(exact);
+    text = defaultText(binding, image);
   }
   if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
     throw new InvalidDocumentError(
@@ -92,21 +92,64 @@ function callToDocument<T extends object>(binding: EntityBinding, make: () => T)
   return made as T;
 }
 
+/** A column of the default document. */
+interface Field {
+  readonly column: BoundColumn;
+  readonly path: readonly string[];
+  /** The name as JSON text, with its colon. */
+  readonly label: string;
+  readonly throughEntity: boolean;
+}
+
+interface DefaultForm {
+  readonly fields: readonly Field[];
+  /** No field within another: the text can be written without making the object first. */
+  readonly flat: boolean;
+}
+
+/** Worked out once for an entity, not for each row. */
+const forms = new WeakMap<EntityBinding, DefaultForm>();
+/** JavaScript puts such members first, and `__proto__` is not a member at all. */
+const UNORDERED_NAME = /^\d+$|^__proto__$/;
+
 /** Every selected column under its property path; bare join columns and the like under their column name. */
-function defaultDocument(binding: EntityBinding, image: RowImage): Record<string, unknown> {
-  const document: Record<string, unknown> = {};
+function defaultForm(binding: EntityBinding): DefaultForm {
+  const known = forms.get(binding);
+  if (known) return known;
+  const fields: Field[] = [];
   for (const column of binding.columns) {
     const { metadata } = column;
     if (!metadata || !metadata.isSelect) continue;
     const path = metadata.isVirtual ? [column.name] : metadata.propertyPath.split('.');
-    assign(document, path, defaultValue(binding, column, image));
+    const throughEntity = metadata.transformer !== undefined || ENTITY_VALUED.has(metadata.type);
+    fields.push({ column, path, label: `${JSON.stringify(path.at(-1))}:`, throughEntity });
   }
+  const names = new Set(fields.map(({ path }) => path[0]!));
+  const plain = fields.every(({ path }) => path.length === 1 && !UNORDERED_NAME.test(path[0]!));
+  const form = { fields, flat: plain && names.size === fields.length };
+  forms.set(binding, form);
+  return form;
+}
+
+function defaultDocument(binding: EntityBinding, image: RowImage): Record<string, unknown> {
+  const document: Record<string, unknown> = {};
+  for (const field of defaultForm(binding).fields) assign(document, field.path, defaultValue(binding, field, image));
   return document;
 }
 
-function defaultValue(binding: EntityBinding, column: BoundColumn, image: RowImage): unknown {
-  const { metadata } = column;
-  const throughEntity = metadata!.transformer !== undefined || ENTITY_VALUED.has(metadata!.type);
+/** `stringifyDocument` of the default document. */
+function defaultText(binding: EntityBinding, image: RowImage): string {
+  const { fields, flat } = defaultForm(binding);
+  if (!flat) return stringifyDocument(defaultDocument(binding, image));
+  let members = '';
+  for (const field of fields) {
+    const text = stringifyMember(defaultValue(binding, field, image), field.path[0]!);
+    if (text !== undefined) members += `${members === '' ? '' : ','}${field.label}${text}`;
+  }
+  return `{${members}}`;
+}
+
+function defaultValue(binding: EntityBinding, { column, throughEntity }: Field, image: RowImage): unknown {
   return throughEntity ? binding.entityValue(column, image) : binding.documentValue(column, image);
 }
 

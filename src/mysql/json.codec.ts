@@ -23,9 +23,18 @@ export function stringifyDocument(value: unknown): string {
   return text;
 }
 
+/** JSON text of one member of a document, as `stringifyDocument` writes it; undefined where it leaves the member out. */
+export function stringifyMember(value: unknown, key: string): string | undefined {
+  return serialize(value, key, []);
+}
+
+const LINE_BREAK = /[\r\n]/;
+
 function serialize(given: unknown, key: string, parents: object[]): string | undefined {
+  if (typeof given === 'string') return JSON.stringify(given);
   let value: unknown = given;
-  if (value instanceof ExactJson) return value.text.replaceAll(/[\r\n]/g, ' ');
+  if (value instanceof ExactJson)
+    return LINE_BREAK.test(value.text) ? value.text.replaceAll(/[\r\n]/g, ' ') : value.text;
   if (typeof (value as { toJSON?: unknown } | null | undefined)?.toJSON === 'function') {
     value = (value as { toJSON(key: string): unknown }).toJSON(key);
     if (value instanceof ExactJson) return serialize(value, key, parents);

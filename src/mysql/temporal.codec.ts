@@ -4,6 +4,8 @@ import type { DriverSettings } from './driver.codec.js';
 const PRINTED = /^(\d{4})-(\d{2})-(\d{2})(?: (\d{2}):(\d{2}):(\d{2})(?:\.(\d+))?)?$/;
 const FIXED_OFFSET = /^([+-])(\d{2}):(\d{2})$/;
 const MS_PER_MINUTE = 60_000;
+const DATE_LENGTH = '2024-01-02'.length;
+const DAYS_OF_EVERY_MONTH = 28;
 
 interface Printed {
   readonly year: number;
@@ -19,14 +21,13 @@ interface Printed {
 function parsePrinted(text: string): Printed | null {
   const match = PRINTED.exec(text);
   if (!match) return null;
-  const [year, month, day, hours, minutes, seconds] = match.slice(1, 7).map((part) => Number(part ?? 0));
   return {
-    year: year!,
-    month: month!,
-    day: day!,
-    hours: hours!,
-    minutes: minutes!,
-    seconds: seconds!,
+    year: Number(match[1]),
+    month: Number(match[2]),
+    day: Number(match[3]),
+    hours: Number(match[4] ?? 0),
+    minutes: Number(match[5] ?? 0),
+    seconds: Number(match[6] ?? 0),
     fraction: match[7] ?? '',
   };
 }
@@ -69,6 +70,7 @@ export function driverDateTime(text: string, timezone: string | undefined): Date
 
 /** A day that exists: `2024-02-31` and zero dates have no place in a document. */
 function isRealDay({ year, month, day }: Printed): boolean {
+  if (month >= 1 && month <= 12 && day >= 1 && day <= DAYS_OF_EVERY_MONTH) return true;
   const date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
   return date.getUTCFullYear() === year && date.getUTCMonth() === month - 1 && date.getUTCDate() === day;
@@ -87,6 +89,9 @@ export function documentDate(text: string): string | null {
 export function documentDateTime(text: string, settings: DriverSettings): string | null {
   const printed = parsePrinted(text);
   if (!printed || !isRealDay(printed)) return null;
+  // The text says it already; a Date for each row would be the dearest part of its document.
+  if (settings.timezone === 'Z' && text.length > DATE_LENGTH)
+    return `${text.slice(0, DATE_LENGTH)}T${text.slice(DATE_LENGTH + 1)}Z`;
   // Whole seconds go through Date, the fraction stays text: a Date would cut it to milliseconds.
   const instant = wholeSeconds(printed, text, settings.timezone);
   if (Number.isNaN(instant.getTime())) return null;

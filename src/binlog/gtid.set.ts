@@ -212,6 +212,8 @@ export class GtidSet {
       const range = RANGE.exec(item);
       if (!range) throw invalid(text, `"${item}" is neither a number, nor a range, nor a tag`);
       const start = numberOf(text, range[1]!);
+      // MySQL reads a range that ends before it starts, at 0 too, as empty.
+      if (range[2] !== undefined && Number(range[2]) === 0) continue;
       const end = range[2] === undefined ? start : numberOf(text, range[2]);
       if (start <= end) this.sourceOf(uuid, tag).addRange(start, end);
     }
@@ -279,8 +281,10 @@ function firstEndingAtOrAfter(bounds: readonly Gno[], gno: Gno): number {
 }
 
 function invalid(text: string, why: string): InvalidGtidSetError {
-  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-  return new InvalidGtidSetError(`"${shown}" is no GTID set: ${why}. Write it as MySQL's gtid_executed does.`, {
+  const [shown, reason] = [shortened(text), shortened(why)];
+  return new InvalidGtidSetError(`"${shown}" is no GTID set: ${reason}. Write it as MySQL's gtid_executed does.`, {
     text: shown,
   });
 }
+
+const shortened = (text: string): string => (text.length > 200 ? `${text.slice(0, 200)}…` : text);

@@ -1,6 +1,6 @@
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
-import type { PendingWrite } from '../protocol/row.js';
+import type { PendingWrite, Presence } from '../protocol/row.js';
 import { raw as rawSql } from 'mysql2';
 import { undoObject } from './column.codec.js';
 import { DEADLINE, NOW_MICROS, quote, type RowStatements } from './row.statements.js';
@@ -22,6 +22,17 @@ export interface PlannedUpdate {
   readonly key: RowKey;
   readonly pending: PendingWrite;
   readonly changes: readonly ColumnValue[];
+}
+
+/**
+ * What makes a prepare that is one autocommitted statement safe: it finds its own row again by the token, and changes a
+ * row only as it was read.
+ */
+export interface AloneMark {
+  /** Unique to this prepare. */
+  readonly token: string;
+  /** The version that the row was read at. */
+  readonly version: number;
 }
 
 const INTEGERS = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint']);
@@ -53,9 +64,11 @@ export class GroupStatements {
     columns: readonly BoundColumn[],
     rows: readonly ReadonlyMap<string, unknown>[],
     deadlineMicros: number,
+    token?: string,
   ): Statement {
     const { decider } = this.binding;
-    const pending = JSON.stringify({ operation: 'insert', next: 'present', before: 'absent', decider, previous: null });
+    const fields = { operation: 'insert', next: 'present', before: 'absent', decider, token, previous: null };
+    const pending = JSON.stringify(fields);
     const values: unknown[] = [];
     const tuples = rows.map((row) => {
       const own = columns.map(({ name }) => {
@@ -104,7 +117,7 @@ export class GroupStatements {
    * The image holds the columns that change and those that MySQL changes by itself; a column that is not in it is
    * restored, and read back, as it is.
    */
-  update(rows: readonly PlannedUpdate[], deadlineMicros: number): Statement {
+  update(rows: readonly PlannedUpdate[], deadlineMicros: number, alone?: AloneMark): Statement {
     const { table } = this.binding;
     const [state, version, deadline, pendingName] = this.names;
     const { pending, changes } = rows[0]!;
@@ -112,16 +125,54 @@ export class GroupStatements {
     const image =
       pending.operation === 'update' ? undoObject(this.imageColumns(changed).map(({ codec }) => codec)) : 'NULL';
     const sets = [
-      `${pendingName} = JSON_OBJECT('operation', ?, 'next', ?, 'before', ?, 'decider', ?, 'version', ${version}, 'previous', ${image})`,
+      `${pendingName} = JSON_OBJECT('operation', ?, 'next', ?, 'before', ?, 'decider', ?${alone ? ", 'token', ?" : ''}, 'version', ${version}, 'previous', ${image})`,
     ];
     const values: unknown[] = [pending.operation, pending.next, pending.before, pending.decider];
+    if (alone) values.push(alone.token);
     changes.forEach(({ column }, at) => {
       sets.push(`${quote(column.name)} = ${this.valueByKey(rows, at, values)}`);
     });
     sets.push(...this.bookkeeping(changed));
     sets.push(`${state} = 'prepare'`, `${version} = ${this.rows.nextVersion}`, `${deadline} = ${DEADLINE}`);
     values.push(deadlineMicros, ...rows.flatMap(({ key }) => key.parameters));
-    return { sql: `UPDATE ${table} SET ${sets.join(', ')} WHERE ${this.rows.keyIs(rows.length)}`, values };
+    let where = this.rows.keyIs(rows.length);
+    if (alone) {
+      where += ` AND ${state} = 'commit' AND ${version} = ?${this.hasDocument(pending.before)}`;
+      values.push(alone.version);
+    }
+    return { sql: `UPDATE ${table} SET ${sets.join(', ')} WHERE ${where}`, values };
+  }
+
+  /** The row may have been soft-deleted, or recovered, around the library since it was read. */
+  private hasDocument(before: Presence): string {
+    const deleted = this.binding.metadata.deleteDateColumn;
+    return deleted ? ` AND ${quote(deleted.databaseName)} IS ${before === 'present' ? '' : 'NOT '}NULL` : '';
+  }
+
+  /** The image of the row that was prepared with this token, while it is so. Without a key it is looked for. */
+  own(token: string, key?: RowKey): Statement {
+    const where = key ? this.rows.keyIs(1) : this.inPrepare();
+    return {
+      sql: `${this.rows.imageColumns()} WHERE ${where} AND ${this.hasToken()}`,
+      values: [...(key?.parameters ?? []), token],
+    };
+  }
+
+  /** Version and key (`k0` …) of that row, where the image cannot be read. */
+  ownVersion(token: string): Statement {
+    const keys = this.binding.key.map(({ codec }, at) => `${codec.text} AS k${at}`).join(', ');
+    const from = `FROM ${this.binding.table} WHERE ${this.inPrepare()} AND ${this.hasToken()}`;
+    return { sql: `SELECT ${this.names[1]} AS version, ${keys} ${from}`, values: [token] };
+  }
+
+  /** By the index on the deadline: few rows are in `prepare`. */
+  private inPrepare(): string {
+    return `${this.names[2]} IS NOT NULL`;
+  }
+
+  private hasToken(): string {
+    const [state, , , pending] = this.names;
+    return `${state} = 'prepare' AND JSON_UNQUOTE(JSON_EXTRACT(${pending}, '$.token')) = ?`;
   }
 
   /** Rows that one statement may prepare: same columns, same operation, a key that CASE compares exactly. */

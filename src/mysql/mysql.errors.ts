@@ -1,3 +1,5 @@
+import { StatementTimeoutError } from '../errors.js';
+
 /**
  * What a MySQL error says about the statement that met it. TypeORM wraps driver errors; both shapes are read.
  * `refused`: the data or a constraint is at fault, the same statement fails again. `transient`: deadlock, lock wait,
@@ -40,6 +42,13 @@ export function isDeadlock(error: unknown): boolean {
 export function isServerAnswer(error: unknown): boolean {
   const { errno, sqlState, fatal } = driverErrorOf(error);
   return sqlState !== undefined && errno !== undefined && errno >= 1000 && !fatal;
+}
+
+/** For errors of a QueryRunner's `query`: true when MySQL was given nothing, because there was no connection to give it on. */
+export function isNeverSent(error: unknown): boolean {
+  if (error instanceof StatementTimeoutError) return error.data['statement'] === null;
+  const { driverError } = error as { driverError?: Error };
+  return !driverError || driverError.message.startsWith("Can't add new command when connection is in closed state");
 }
 
 export function classifyMysqlError(error: unknown): MysqlFailure {

@@ -1,41 +1,33 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
-import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { BoundColumn } from '../entity/entity.binding.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import type { RowImage } from '../entity/row.image.js';
-import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
+import { keyOfEntity, type RowKey } from '../entity/row.key.js';
 import { OutcomeUnknownError, OverloadedError } from '../errors.js';
 import { isSpatial } from '../mysql/driver.codec.js';
 import { GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
-import { versionOf } from '../mysql/row.values.js';
-import type { PendingWrite, Presence } from '../protocol/row.js';
-import { changedValues, insertValues, NOT_PLAIN } from './column.values.js';
+import { primaryRunner } from '../mysql/statement.timeout.js';
+import type { PendingWrite } from '../protocol/row.js';
+import { insertValues, NOT_PLAIN } from './column.values.js';
 import { GroupBatcher } from './group.batcher.js';
-import { commitPrepare } from './prepare.transaction.js';
+import { LonePrepare } from './prepare.alone.js';
+import { type PrepareAnswer as Answer, SINGLY } from './prepare.answer.js';
+import {
+  type Change,
+  type Insert,
+  keyOfRow,
+  pendingInsert,
+  planChange,
+  preparedFrom,
+  query,
+  type RawRow,
+} from './prepare.plan.js';
+import { CONNECTION_BROKE, commitPrepare } from './prepare.transaction.js';
 import type { PreparedWrite } from './prepared.write.js';
 import type { PrepareOptions } from './preparer.js';
 import { outcomeUnknown } from './write.errors.js';
 import type { WriteKind } from './writer.js';
 
-/** The write must be prepared in a transaction of its own: its row is busy, or needs what only TypeORM does. */
-export const SINGLY = Symbol('singly');
-
-type Answer = PreparedWrite | typeof SINGLY | OutcomeUnknownError;
-type RawRow = Record<string, unknown>;
-
-interface Insert {
-  readonly entity: ObjectLiteral;
-  readonly values: ReadonlyMap<string, unknown>;
-  /** Undefined while MySQL is to give the id. */
-  readonly key: RowKey | undefined;
-}
-
-interface Change {
-  readonly kind: 'update' | 'remove';
-  readonly entity: ObjectLiteral;
-  readonly key: RowKey;
-  readonly expectedVersion: number | undefined;
-}
+export { SINGLY } from './prepare.answer.js';
 
 const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, slowFactor: 8, maxQueued: 100_000 };
 const MICROS_PER_MS = 1_000;
@@ -51,6 +43,7 @@ export class PrepareGroup {
   private readonly numbered: GroupBatcher<Insert, Answer>;
   private readonly keyed: GroupBatcher<Insert, Answer>;
   private readonly changes: GroupBatcher<Change, Answer>;
+  private readonly alone: LonePrepare;
   private readonly plainEntity: boolean;
 
   constructor(
@@ -58,6 +51,7 @@ export class PrepareGroup {
     private readonly ownSubscribers: ReadonlySet<object>,
   ) {
     this.statements = new GroupStatements(context.binding, context.store.statements);
+    this.alone = new LonePrepare(context, this.statements);
     const refuse = (queued: number) =>
       new OverloadedError(`${context.binding.name}: ${queued} writes are already waiting for MySQL. Write slower.`, {
         queued,
@@ -112,7 +106,7 @@ export class PrepareGroup {
   }
 
   private async countExisting(keys: readonly RowKey[]): Promise<number> {
-    const runner = this.context.binding.dataSource.createQueryRunner('master');
+    const runner = primaryRunner(this.context.binding.dataSource);
     try {
       return (await query(runner, this.statements.images(keys))).length;
     } finally {
@@ -145,11 +139,17 @@ export class PrepareGroup {
     return { entity, values, key: keyOfEntity(binding, entity)! };
   }
 
+  /** Under decider 'mysql' a prepared write is decided: what cannot become a document could no longer be taken back. */
+  private goesAlone<Item>(items: readonly Item[]): items is readonly [Item] {
+    return items.length === 1 && this.context.binding.decider === 'elasticsearch';
+  }
+
   private insert(items: readonly Insert[]): Promise<Answer[]> {
     const { binding, options } = this.context;
     const columns = binding.columns.filter(({ name }) => items.some(({ values }) => values.has(name)));
     const rows = items.map(({ values }) => values);
-    const pending: PendingWrite = { operation: 'insert', next: 'present', before: 'absent', decider: binding.decider };
+    if (this.goesAlone(items)) return this.alone.insert(columns, items[0]).then((answer) => [answer]);
+    const pending = pendingInsert(this.context);
     return this.inTransaction(items.length, async (runner) => {
       await query(runner, this.statements.insert(columns, rows, options.deadlineMs * MICROS_PER_MS));
       const given = items[0]!.key !== undefined;
@@ -162,13 +162,14 @@ export class PrepareGroup {
   }
 
   private change(items: readonly Change[]): Promise<Answer[]> {
+    if (this.goesAlone(items)) return this.alone.change(items[0]).then((answer) => [answer]);
     return this.inTransaction(items.length, async (runner) => {
       const answers = items.map((): PreparedWrite | typeof SINGLY => SINGLY);
       const locked = this.byKey(await query(runner, this.statements.lock(items.map(({ key }) => key))));
       const plans: (PlannedUpdate & { at: number })[] = [];
       items.forEach((item, at) => {
         const row = locked.get(item.key.id);
-        const plan = row && row['state'] === 'commit' ? this.plan(item, row) : null;
+        const plan = row && row['state'] === 'commit' ? planChange(this.context, item, row) : null;
         if (plan) plans.push({ at, ...plan });
       });
       if (plans.length === 0) return answers;
@@ -181,25 +182,6 @@ export class PrepareGroup {
       );
       return answers;
     });
-  }
-
-  private plan({ kind, entity, key, expectedVersion }: Change, row: RawRow): PlannedUpdate | null {
-    const { binding, store } = this.context;
-    const version = versionOf(row['version']);
-    if (expectedVersion !== undefined && expectedVersion !== version) return null;
-    const image = store.imageOf(row, 'c');
-    const changes = kind === 'remove' ? [] : changedValues(binding, entity, image);
-    if (changes === NOT_PLAIN) return null;
-    const deleted = binding.metadata.deleteDateColumn;
-    const before: Presence = deleted && image[deleted.databaseName] != null ? 'absent' : 'present';
-    const moved = changes.find(({ column }) => column.metadata === deleted);
-    const after: Presence = moved ? (moved.value === null ? 'present' : 'absent') : before;
-    const next = kind === 'remove' ? 'absent' : after;
-    // Neither image has a document: the write ends with its transaction, which the single path does.
-    if (next === 'absent' && before === 'absent') return null;
-    const operation = kind === 'remove' ? 'delete' : 'update';
-    const pending: PendingWrite = { operation, next, before, decider: binding.decider };
-    return { key, pending, changes };
   }
 
   /** One statement for all rows of one shape. */
@@ -225,7 +207,7 @@ export class PrepareGroup {
     size: number,
     body: (runner: QueryRunner) => Promise<(PreparedWrite | typeof SINGLY)[]>,
   ): Promise<Answer[]> {
-    const runner = this.context.binding.dataSource.createQueryRunner('master');
+    const runner = primaryRunner(this.context.binding.dataSource);
     let answers: (PreparedWrite | typeof SINGLY)[] = [];
     try {
       await runner.startTransaction();
@@ -237,40 +219,22 @@ export class PrepareGroup {
     } catch (error) {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       if (!(error instanceof OutcomeUnknownError)) return Array.from({ length: size }, () => SINGLY);
-      const reason = 'the connection to MySQL broke while the prepare was committed';
-      return answers.map((answer) => (answer === SINGLY ? SINGLY : outcomeUnknown(answer, reason, error.cause)));
+      return answers.map((answer) =>
+        answer === SINGLY ? SINGLY : outcomeUnknown(answer, CONNECTION_BROKE, error.cause),
+      );
     } finally {
       await runner.release();
     }
   }
 
   /** Throws where the row cannot become a document: then the batch comes to nothing and its members go singly. */
-  private async prepared(row: RawRow | undefined, pending: PendingWrite): Promise<PreparedWrite> {
-    const { context } = this;
-    const { binding, store } = context;
+  private prepared(row: RawRow | undefined, pending: PendingWrite): Promise<PreparedWrite> {
     if (!row) throw new Error('a prepared row could not be read back');
-    const image: RowImage = store.imageOf(row, 'c');
-    const entity = await binding.hydrate(image);
-    return {
-      context,
-      key: keyOfImage(binding, image),
-      documentId: documentIdOf(binding, image),
-      version: versionOf(row['version']),
-      deadline: row['deadline'] as string | null,
-      pending,
-      body: pending.next === 'present' ? documentTextOf(binding, image, entity) : null,
-      image,
-      entity,
-      complete: false,
-    };
+    return preparedFrom(this.context, row, pending);
   }
 
   private byKey(rows: readonly RawRow[]): Map<string, RawRow> {
-    return new Map(rows.map((row) => [this.keyOf(row).id, row]));
-  }
-
-  private keyOf(row: RawRow): RowKey {
-    return keyOfImage(this.context.binding, this.context.store.imageOf(row, 'c'));
+    return new Map(rows.map((row) => [keyOfRow(this.context, row).id, row]));
   }
 
   /** Subscribers of the application's own want TypeORM's events. */
@@ -300,8 +264,4 @@ function isPlainEntity({ binding }: EntityContext): boolean {
 /** A row's value is found by trying the keys one by one: a long statement costs the square of its rows. */
 function slices<T>(items: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(items.length / size) }, (_, at) => items.slice(at * size, (at + 1) * size));
-}
-
-async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {
-  return (await runner.query(sql, [...values])) as RawRow[];
 }

@@ -6,6 +6,9 @@ import {
   WriteAbortedError,
 } from '../errors.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
+import type { EntityContext } from '../entity/entity.context.js';
+import type { RowKey } from '../entity/row.key.js';
+import type { PendingWrite } from '../protocol/row.js';
 import type { PreparedWrite } from './prepared.write.js';
 
 /** What every error about one write tells: enough to find the row and its document, nothing of their contents. */
@@ -63,5 +66,41 @@ export function rowParked(write: PreparedWrite, reason: string): RowParkedError 
   return new RowParkedError(
     `The ${subject(write)} can be neither committed nor undone by itself (${reason}). It waits among the parked rows.`,
     { ...facts(write), reason },
+  );
+}
+
+/** A prepare by one statement, of which only this is known. `key` is undefined where MySQL gives the id. */
+export interface LoneWrite {
+  readonly pending: PendingWrite;
+  readonly key: RowKey | undefined;
+}
+
+function loneFacts({ binding }: EntityContext, { pending, key }: LoneWrite): Record<string, unknown> {
+  return { entity: binding.name, key: key?.id, operation: pending.operation };
+}
+
+function loneSubject({ binding }: EntityContext, { pending, key }: LoneWrite): string {
+  return `${pending.operation} of ${binding.name} ${key?.id ?? '(new)'}`;
+}
+
+export function lonePrepareUnknown(
+  context: EntityContext,
+  write: LoneWrite,
+  reason: string,
+  cause: unknown,
+): OutcomeUnknownError {
+  return new OutcomeUnknownError(
+    `The ${loneSubject(context, write)} may or may not have been prepared: ${reason}. No document was sent: a row that was ` +
+      `prepared is restored by the next read or the sweeper, ${context.options.deadlineMs} ms later at the earliest. Read the ` +
+      'row to learn its fate; do not repeat the write blindly.',
+    { ...loneFacts(context, write), reason },
+    cause,
+  );
+}
+
+export function lonePrepareAborted(context: EntityContext, write: LoneWrite): WriteAbortedError {
+  return new WriteAbortedError(
+    `The ${loneSubject(context, write)} took longer than its deadline and was settled as not happened. Try again.`,
+    loneFacts(context, write),
   );
 }

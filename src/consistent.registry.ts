@@ -49,7 +49,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
   readonly writer = new Writer();
   readonly repairer = new ReadRepairer((instance) => this.contextOfInstance(instance));
   readonly redriver = new Redriver(this.writer);
-  readonly verifier = new Verifier(this.redriver);
+  readonly verifier: Verifier;
   private readonly documents: DocumentStore;
   private readonly logger = new Logger('ConsistentModule');
   private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
@@ -68,6 +68,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     readonly options: ResolvedOptions,
     readonly events: ConsistentEvents,
   ) {
+    this.verifier = new Verifier(this.redriver, client);
     this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs });
   }
 
@@ -219,6 +220,22 @@ export class ConsistentRegistry implements ConsistentRuntime {
     return Object.assign(context, {
       prepares: new PrepareGroup(context, this.ownSubscribers),
     });
+  }
+
+  /**
+   * Looks at the table anew after its columns were changed while the application runs: statements and undo images name
+   * every column, also those that the entity does not map.
+   * @throws InvalidSchemaError when the table is gone, or lacks what the entity needs
+   */
+  async rebind(context: EntityContext): Promise<void> {
+    const { binding, store } = context;
+    const { dataSource, metadata, names } = binding;
+    const database = metadata.database ?? (dataSource.driver.database as string);
+    const shape = await introspectTable((sql, values) => dataSource.query(sql, values), database, metadata.tableName);
+    checkTable(metadata, shape, names, this.options.bypassGuard);
+    binding.rebind(shape);
+    store.rebind();
+    Object.assign(context, { prepares: new PrepareGroup(context, this.ownSubscribers) });
   }
 
   private async parkedStore(dataSource: DataSource): Promise<ParkedStore> {

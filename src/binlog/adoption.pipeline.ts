@@ -46,6 +46,7 @@ export class AdoptionPipeline implements TableHost {
   private pumping = false;
   private lastSuccess = 0;
   private stopped = false;
+  private stoppedAt: BinlogCoordinates | null = null;
 
   /** `tables`: by `database.table`. */
   constructor(
@@ -57,45 +58,73 @@ export class AdoptionPipeline implements TableHost {
     this.watermark = new LowWatermark(start, { maxBytes: limits.maxQueuedBytes });
   }
 
-  /** Takes one event. Schema changes and undecodable rows are the caller's business. */
-  async accept(event: BinlogEvent): Promise<void> {
-    if (event.kind === 'transaction') {
-      this.closeTransaction(null);
-      if (!this.watermark.hasRoom()) await this.watermark.room();
-      this.ticket = this.watermark.begin(event.committedAtUs / 1_000);
-    } else if (event.kind === 'rows') {
+  /**
+   * Takes one event; a promise only where the caller has to wait. Schema changes and undecodable rows are the caller's
+   * business.
+   */
+  accept(event: BinlogEvent): Promise<void> | undefined {
+    if (event.kind === 'rows') {
       const table = this.tables.get(`${event.schema}.${event.table}`);
-      if (table && table.closed === null) await this.rows(table, event);
-    } else if (event.kind === 'commit') this.closeTransaction(event.coordinates);
+      return table && table.closed === null ? this.rows(table, event) : undefined;
+    }
+    if (event.kind === 'commit') this.closeTransaction(event.coordinates);
+    else if (event.kind === 'transaction') {
+      this.closeTransaction(null);
+      const committedAtMs = event.committedAtUs / 1_000;
+      if (!this.watermark.hasRoom()) return this.beginLater(committedAtMs);
+      this.ticket = this.watermark.begin(committedAtMs);
+    }
+    return undefined;
   }
 
-  private async rows(table: AdoptionTable, event: RowsEvent): Promise<void> {
+  private async beginLater(committedAtMs: number): Promise<void> {
+    await this.watermark.room();
+    if (!this.stopped) this.ticket = this.watermark.begin(committedAtMs);
+  }
+
+  private rows(table: AdoptionTable, event: RowsEvent): Promise<void> | undefined {
     this.ticket ??= this.watermark.begin(Date.now());
-    const { ticket } = this;
-    let works: ChangeWork[];
     try {
-      const read = table.reader.read(event, ticket);
-      works = read instanceof Promise ? await read : read;
+      const read = table.reader.read(event, this.ticket);
+      if (read instanceof Promise)
+        return read.then((works) => this.add(table, works)).catch((e) => this.unread(table, e));
+      return this.add(table, read);
     } catch (error) {
-      if (!(error instanceof TableUnreadable)) throw error;
-      this.listener.suspect(table, error.message, false);
-      return;
+      this.unread(table, error);
+      return undefined;
     }
-    let from = 0;
-    while (from < works.length) {
-      let bytes = 0;
-      let to = from;
-      for (; to < works.length && (to === from || bytes + works[to]!.bytes <= this.limits.maxQueuedBytes / 4); to++) {
+  }
+
+  private unread(table: AdoptionTable, error: unknown): void {
+    if (!(error instanceof TableUnreadable)) throw error;
+    this.listener.suspect(table, error.message, false);
+  }
+
+  private add(table: AdoptionTable, works: readonly ChangeWork[]): Promise<void> | undefined {
+    if (works.length === 0) return undefined;
+    const bytes = works.reduce((sum, work) => sum + work.bytes, 0);
+    if (!this.watermark.hasRoom(bytes)) return this.addLater(table, works);
+    this.addNow(table, works, bytes);
+    return undefined;
+  }
+
+  /** An event can be large by itself, and with it what is made of its rows: it is let in by parts. */
+  private async addLater(table: AdoptionTable, works: readonly ChangeWork[]): Promise<void> {
+    for (let from = 0, to = 0; from < works.length; from = to) {
+      let bytes = works[to]!.bytes;
+      for (to++; to < works.length && bytes + works[to]!.bytes <= this.limits.maxQueuedBytes / 4; to++) {
         bytes += works[to]!.bytes;
       }
-      if (!this.watermark.hasRoom(bytes)) {
-        this.publish();
-        await this.watermark.room(bytes);
-      }
-      if (this.stopped || table.closed !== null) return;
-      this.watermark.add(ticket, to - from, bytes);
-      for (; from < to; from++) table.queue.add(works[from]!);
+      this.publish();
+      await this.watermark.room(bytes);
+      this.addNow(table, works.slice(from, to), bytes);
     }
+  }
+
+  private addNow(table: AdoptionTable, works: readonly ChangeWork[], bytes: number): void {
+    if (this.stopped || table.closed !== null || this.ticket === null) return;
+    this.watermark.add(this.ticket, works.length, bytes);
+    for (const work of works) table.queue.add(work);
     this.touched.add(table);
     this.staged += works.length;
     if (this.staged >= MAX_STAGED_ROWS) this.publish();
@@ -160,9 +189,8 @@ export class AdoptionPipeline implements TableHost {
   // --- what the tables report -----------------------------------------------------------------------------------------
 
   done(ticket: ChangeTicket, bytes: number): void {
-    if (this.stopped) return;
     this.watermark.done(ticket, 1, bytes);
-    this.listener.applied(ticket.committedAtMs);
+    if (!this.stopped) this.listener.applied(ticket.committedAtMs);
   }
 
   wake(at: number): void {
@@ -222,9 +250,18 @@ export class AdoptionPipeline implements TableHost {
     };
   }
 
-  /** Nothing is started any more; requests under way are given up by the signal that the tables were made with. */
+  /** The place before which everything is done. */
+  low(): BinlogCoordinates | null {
+    return this.stopped ? this.stoppedAt : this.watermark.low();
+  }
+
+  /** Nothing is started any more; requests under way are given up by the signal that the tables were made with. Idempotent. */
   stop(): void {
+    if (this.stopped) return;
+    this.stoppedAt = this.watermark.low();
     this.stopped = true;
     clearTimeout(this.timer);
+    // Whoever waits for room goes on, and sees that it is over.
+    for (const table of this.tables.values()) table.queue.abandon();
   }
 }

@@ -57,7 +57,7 @@ const MAX_PAUSE_MS = 2_000;
 /** One table's changes and the parts that work on them. What goes wrong here stays here. */
 export class AdoptionTable implements ChangeOutcomes {
   readonly queue: ChangeQueue;
-  readonly reader: ChangeReader;
+  reader: ChangeReader;
   readonly sender: ChangeSender;
   readonly mender: ChangeMender;
   readonly refusals = new Map<string, RefusedDocument>();
@@ -83,7 +83,7 @@ export class AdoptionTable implements ChangeOutcomes {
       this.counts.done += 1;
       host.done(ticket, bytes);
     });
-    this.reader = new ChangeReader(context.binding, images, (unmade) => this.unmade(unmade));
+    this.reader = this.readerFor(images);
     this.sender = new ChangeSender(context.binding.alias, documents, applied, this, timeoutMs, signal);
     const refusedBefore = (id: string): boolean => this.refusals.has(id);
     this.mender = new ChangeMender({
@@ -101,6 +101,15 @@ export class AdoptionTable implements ChangeOutcomes {
   get name(): string {
     const { database, table } = this.context.binding.shape;
     return `${database}.${table}`;
+  }
+
+  /** The table's columns are others now: what comes from here on is read by them. */
+  rebound(images: ImageReader): void {
+    this.reader = this.readerFor(images);
+  }
+
+  private readerFor(images: ImageReader): ChangeReader {
+    return new ChangeReader(this.context.binding, images, (unmade) => this.unmade(unmade));
   }
 
   /** Changes whose pause is over go back into their lanes. Answers when the next one is due, or null. */

@@ -71,11 +71,17 @@ export class ChangeMender {
     const { documents, context, outcomes, applied, timeoutMs, signal } = this.parts;
     const rows = await this.rows(works);
     const removals: { work: ChangeWork; version: number }[] = [];
+    const unsettled: ChangeWork[] = [];
+    const fenced: ChangeWork[] = [];
     for (const work of works) {
-      const verdict = decideGone(work.mark, work.slot!, rows.has(work.id), work.conflicted);
+      const verdict = decideGone(work.mark, work.slot!, rows.get(work.id) ?? null, work.conflicted);
       if (verdict.kind === 'delete') removals.push({ work, version: verdict.version });
+      else if (verdict.kind === 'wait') unsettled.push(work);
+      else if (verdict.kind === 'redrive') fenced.push(work);
       else outcomes.finished(work, false);
     }
+    await this.settle(unsettled);
+    await this.redrive(fenced);
     const writes = removals.map(({ work, version }) => ({ id: work.id, version, body: null }));
     const results = await documents.write(context.binding.alias, writes, { timeoutMs, signal });
     removals.forEach(({ work, version }, at) => {
@@ -84,7 +90,7 @@ export class ChangeMender {
         applied.set(work.id, version);
         outcomes.finished(work, true);
       } else if (outcome.kind === 'conflict') {
-        work.conflicted = !work.slot!.found;
+        work.conflicted = true;
         work.slot = null;
         outcomes.onwards(work);
       } else if (saysIndexMissing(outcome)) outcomes.indexMissing(outcome.reason);
@@ -155,9 +161,14 @@ export class ChangeMender {
     works.forEach((work, at) => {
       const result = results.get(keys[at]!.id)!;
       if (result instanceof Error) outcomes.again(work, false, result.message);
-      else if (result.settled) outcomes.onwards(work);
+      else if (result.settled) this.lookAgain(work);
       else outcomes.again(work, false, result.parked ? 'the row is parked' : 'the row is not settled yet');
     });
+  }
+
+  private lookAgain(work: ChangeWork): void {
+    work.slot = null;
+    this.parts.outcomes.onwards(work);
   }
 
   private async redrive(works: readonly ChangeWork[]): Promise<void> {
@@ -171,6 +182,8 @@ export class ChangeMender {
     works.forEach((work, at) => {
       const result = results.get(keys[at]!.id);
       if (result === undefined) outcomes.again(work, false, 'no result');
+      // A key with a new row: only a look tells whether that row is now above the old one's request.
+      else if (!(result instanceof Error) && work.kind === 'gone') this.lookAgain(work);
       else if (!(result instanceof Error)) outcomes.finished(work, result !== 'unchanged');
       else if (result instanceof IndexRejectedError || result instanceof InvalidDocumentError) {
         outcomes.refused(work, result.message);

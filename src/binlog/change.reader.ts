@@ -164,11 +164,10 @@ export class ChangeReader {
     const whole = verdict === 'adopt' || verdict === 'check' ? this.images.image(event.columns, values) : null;
     const image = whole ?? this.images.key(event.columns, values);
     if (!image) throw new TableUnreadable('the key of a row cannot be read from the log');
-    const floor = Math.max(before?.version ?? 0, after?.version ?? 0);
     const mark = after ? { ...after, operation: null } : this.goneMark(before!, values);
     const made = (kind: ChangeKind, text: string | null = null): ChangeWork => {
       const bytes = WORK_BYTES + (text?.length ?? 0) + event.bytes / event.changes.length;
-      return new ChangeWork(id, kind, mark, floor, text, this.keyOf(image), ticket, Math.ceil(bytes));
+      return new ChangeWork(id, kind, mark, text, this.keyOf(image), ticket, Math.ceil(bytes));
     };
     let id = '';
     try {
@@ -182,17 +181,18 @@ export class ChangeReader {
       if (verdict === 'check') return made('check');
       return made('put', absent ? null : documentTextOf(this.binding, whole, entity!));
     } catch (error) {
-      this.unmade({ id, version: floor, reason: (error as Error).message });
+      this.unmade({ id, version: mark.version, reason: (error as Error).message });
       return null;
     }
   }
 
   /** Unreadable counts as "may bring a document": the careful case. */
   private goneMark(before: RowMark, values: BinlogValues): GoneMark {
-    const pending = values[this.binding.names.pending];
-    if (before.state !== 'prepare' || pending === null || pending === undefined) return { ...before, operation: null };
+    // A string, or an object that prints its JSON when asked.
+    const pending = values[this.binding.names.pending] as { toString(): string } | null | undefined;
+    if (before.state !== 'prepare' || pending == null) return { ...before, operation: null };
     try {
-      const read = (typeof pending === 'string' ? JSON.parse(pending) : pending) as { operation?: Operation };
+      const read = JSON.parse(pending.toString()) as { operation?: Operation };
       return { ...before, operation: read.operation ?? null };
     } catch {
       return { ...before, operation: null };

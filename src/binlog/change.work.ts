@@ -67,8 +67,6 @@ export class ChangeWork {
     public kind: ChangeKind,
     /** The row as the log shows it; of a `gone` the row before. */
     public mark: GoneMark,
-    /** Of a `put`: the highest version that the row had before or after; the document comes above it. */
-    public floor: number,
     /** Of a `put`: the document without a marker; null where the row has none. */
     public text: string | null,
     /** At least the key's columns. */
@@ -90,7 +88,6 @@ export class ChangeWork {
     (this.absorbed ??= []).push({ ticket: this.ticket, bytes: this.bytes });
     this.kind = this.kind === 'settle' && later.kind.startsWith('check') ? 'settle' : later.kind;
     this.mark = later.mark;
-    this.floor = later.floor;
     this.text = later.text;
     this.image = later.image;
     this.ticket = later.ticket;

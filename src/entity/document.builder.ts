@@ -107,14 +107,14 @@ interface DefaultForm {
   readonly flat: boolean;
 }
 
-/** Worked out once for an entity, not for each row. */
-const forms = new WeakMap<EntityBinding, DefaultForm>();
+/** Worked out once for an entity, not for each row. By its columns: those change when the table does. */
+const forms = new WeakMap<readonly BoundColumn[], DefaultForm>();
 /** JavaScript puts such members first, and `__proto__` is not a member at all. */
 const UNORDERED_NAME = /^\d+$|^__proto__$/;
 
 /** Every selected column under its property path; bare join columns and the like under their column name. */
 function defaultForm(binding: EntityBinding): DefaultForm {
-  const known = forms.get(binding);
+  const known = forms.get(binding.columns);
   if (known) return known;
   const fields: Field[] = [];
   for (const column of binding.columns) {
@@ -127,7 +127,7 @@ function defaultForm(binding: EntityBinding): DefaultForm {
   const names = new Set(fields.map(({ path }) => path[0]!));
   const plain = fields.every(({ path }) => path.length === 1 && !UNORDERED_NAME.test(path[0]!));
   const form = { fields, flat: plain && names.size === fields.length };
-  forms.set(binding, form);
+  forms.set(binding.columns, form);
   return form;
 }
 

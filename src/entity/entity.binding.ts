@@ -26,7 +26,7 @@ export interface ConsistencyNames {
 
 /**
  * Everything known of one entity on one DataSource: TypeORM's metadata, the real table, and the repository's options.
- * Made once at start-up, immutable afterwards.
+ * Made once at start-up; only `rebind` changes it, after the table's columns were changed.
  */
 export class EntityBinding<Entity extends ObjectLiteral = any> {
   readonly name: string;
@@ -71,6 +71,25 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
       if (!bound) throw new InvalidSchemaError(`${this.name}: key column ${primary.databaseName} is not in the table.`);
       return bound;
     });
+  }
+
+  /**
+   * Takes over the table's new columns. Those that stay keep their order, so that an answer to a statement from before is
+   * still read rightly. Throws `InvalidSchemaError` when a key column is gone.
+   */
+  rebind(shape: TableShape): void {
+    const { dataSource, dataSourceName, metadata, options, decider } = this;
+    const { columns, key, hydratedColumns } = new EntityBinding(
+      dataSource,
+      dataSourceName,
+      metadata,
+      shape,
+      options,
+      decider,
+    );
+    const order = new Map(this.columns.map(({ name }, at) => [name, at]));
+    const place = ({ name }: BoundColumn): number => order.get(name) ?? order.size;
+    Object.assign(this, { shape, key, hydratedColumns, columns: columns.toSorted((a, b) => place(a) - place(b)) });
   }
 
   get target(): Function {

@@ -1,4 +1,4 @@
-import type { EntityBinding } from '../entity/entity.binding.js';
+import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { keyOfImage, type RowKey } from '../entity/row.key.js';
 import { type Decider, type Operation, type PendingWrite, type Presence, type RowState } from '../protocol/row.js';
@@ -50,10 +50,16 @@ const MICROS_PER_MS = 1_000;
 
 /** The protocol's steps on one table, as SQL. Knows nothing of Elasticsearch, decides nothing. */
 export class RowStore {
-  readonly statements: RowStatements;
+  /** Exchanged by `rebind`. */
+  statements: RowStatements;
 
   constructor(readonly binding: EntityBinding) {
     this.statements = new RowStatements(binding);
+  }
+
+  /** The binding was given other columns. */
+  rebind(): void {
+    this.statements = new RowStatements(this.binding);
   }
 
   /** Takes single statements, each on a connection of its own and within the statements' limit, or this shorter one. */
@@ -125,9 +131,10 @@ export class RowStore {
     const found = new Map<string, LoadedRow>();
     if (keys.length === 0) return found;
     const parameters = keys.flatMap((key) => key.parameters);
+    const { columns } = this.binding;
     const rows = await this.select(runner, this.statements.load(keys.length), parameters);
     for (const raw of rows) {
-      const row = this.loaded(raw);
+      const row = this.loaded(raw, columns);
       found.set(row.key.id, row);
     }
     // A case-insensitive key may be asked for in another spelling than the row's own.
@@ -236,8 +243,8 @@ export class RowStore {
 
   // --- reading answers ----------------------------------------------------------------------------------------------
 
-  private loaded(row: Record<string, unknown>): LoadedRow {
-    const image = this.imageOf(row, 'c');
+  private loaded(row: Record<string, unknown>, columns: readonly BoundColumn[]): LoadedRow {
+    const image = this.imageOf(row, 'c', columns);
     const state = row.state as RowState;
     const prepared = state === 'prepare';
     return {
@@ -256,14 +263,15 @@ export class RowStore {
           }
         : null,
       image,
-      previous: Number(row.has_previous) === 1 ? this.imageOf(row, 'p') : null,
+      previous: Number(row.has_previous) === 1 ? this.imageOf(row, 'p', columns) : null,
       previousVersion: versionOf(row.pending_version ?? 0),
     };
   }
 
-  imageOf(row: Record<string, unknown>, prefix: 'c' | 'p'): RowImage {
+  /** `columns`: those that the statement asked for; they can be others by the time of its answer. */
+  imageOf(row: Record<string, unknown>, prefix: 'c' | 'p', columns = this.binding.columns): RowImage {
     const image: Record<string, string | null> = {};
-    this.binding.columns.forEach((column, at) => {
+    columns.forEach((column, at) => {
       image[column.name] = textOf(row[`${prefix}${at}`]);
     });
     return image;

@@ -179,11 +179,12 @@ export class RowStatements {
 
   /**
    * Lifts a pending row above a version from outside the protocol. Where that is a tombstone its version cannot be seen,
-   * but the clock has most likely passed it. Parameters: their version, key …, version.
+   * but the clock has most likely passed it. The write counts as decided from then on: it may have landed, and been acknowledged, before
+   * the other version came over it. Parameters: their version, key …, version.
    */
   lift(): string {
     return (
-      `UPDATE ${this.table} SET ${this.version} = GREATEST(? + 1, ${this.version} + 1, CAST(${NOW_MICROS} AS UNSIGNED))${this.keepOnUpdate}` +
+      `UPDATE ${this.table} SET ${this.pending} = JSON_SET(${this.pending}, '$.decider', 'mysql'), ${this.version} = GREATEST(? + 1, ${this.version} + 1, CAST(${NOW_MICROS} AS UNSIGNED))${this.keepOnUpdate}` +
       ` WHERE ${this.inPrepare(1)}`
     );
   }

@@ -206,8 +206,9 @@ export class Settler {
   private async roundForward(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
     const drive: Prepared[] = [];
     for (const item of prepared) {
-      // Decided already: a reader needs no answer from the index.
-      if (options.purpose === 'read' || (item.row.parked && !options.retryParked)) {
+      // Decided already: a reader needs no answer from the index; but readers of a lifted row of the strict decider do.
+      const served = options.purpose === 'read' && this.binding.decider === 'mysql';
+      if (served || (item.row.parked && !options.retryParked)) {
         turn.finish(item.state, item.row, imageAfter(item.row), false);
       } else drive.push(item);
     }

@@ -81,12 +81,13 @@ export type CheckVerdict =
 /**
  * After our own flip, restore or lift at `mark.version`. `row`: undefined while it was not read.
  *
- * Only the very version proves it: an older document was never written, a newer one is somebody else's. A row that has
+ * Only the very version proves it, and no marker: an adopted document may have taken the slot, and have been changed around the library
+ * since. An older document was never written, a newer one is somebody else's. A row that has
  * moved on since has a later event in the log, which is checked in its turn. A certain refusal leaves an older document with
  * equal content, so contents are compared before anything is driven.
  */
 export function decideCheck(mark: RowMark, slot: SlotView, row: RowMark | null | undefined): CheckVerdict {
-  if (slot.found && slot.version === mark.version) return 'fine';
+  if (slot.found && slot.version === mark.version && slot.restored === null) return 'fine';
   return row === undefined ? 'read-row' : decideAfterAdoptConflict(mark, row);
 }
 
@@ -109,13 +110,16 @@ export interface GoneMark extends RowMark {
   readonly operation: Operation | null;
 }
 
-/** `delete`: delete the document at this external version. Applied: done. 409: look again, with `conflicted` if the slot was empty. */
 export type GoneVerdict =
-  { readonly kind: 'fine' | 'read-row' } | { readonly kind: 'delete'; readonly version: number };
+  | { readonly kind: 'fine' | 'read-row' }
+  /** Delete the document at this external version. Applied: done. 409: look again, as `conflicted`. */
+  | { readonly kind: 'delete'; readonly version: number }
+  /** The key has a new row, and the old one's request may still come: settle the row (`wait`), or drive it at a version above this. */
+  | { readonly kind: 'wait' | 'redrive'; readonly above: number };
 
 /**
- * A row is gone (`check-gone`, `adopt-gone`). `slot` is looked at first, then `row` is read (`there`; undefined while it was
- * not): a row that is there afterwards has a later event. `conflicted`: our delete of an empty slot was answered 409 before.
+ * A row is gone (`check-gone`, `adopt-gone`). `slot` is looked at first, then `row` is read (undefined while it was not): a
+ * row that is there afterwards has a later event. `conflicted`: a delete of ours for this event was answered 409 before.
  *
  * A document is deleted at one above its own version and not at a clock's time: a later insert under the same key can have a version below "now".
  * If the row was undecided and its write brings a document, the request may still be on its way: deleting at its
@@ -124,12 +128,13 @@ export type GoneVerdict =
 export function decideGone(
   mark: GoneMark,
   slot: SlotView,
-  there: boolean | undefined,
+  row: RowMark | null | undefined,
   conflicted = false,
 ): GoneVerdict {
   const fence = mark.state === 'prepare' && mark.operation !== 'delete' ? mark.version : 0;
   if (!slot.found && (fence === 0 || conflicted)) return { kind: 'fine' };
-  if (there === undefined) return { kind: 'read-row' };
-  if (there) return { kind: 'fine' };
-  return { kind: 'delete', version: Math.max(slot.found ? slot.version + 1 : 0, fence) };
+  if (row === undefined) return { kind: 'read-row' };
+  if (row === null) return { kind: 'delete', version: Math.max(slot.found ? slot.version + 1 : 0, fence) };
+  if (row.version > fence) return { kind: 'fine' };
+  return { kind: row.state === 'prepare' ? 'wait' : 'redrive', above: fence };
 }

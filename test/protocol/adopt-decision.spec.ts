@@ -24,7 +24,7 @@ describe('what the backstop does about a change', () => {
 
   it('believes the very version of a check, and nothing else', () => {
     expect(decideCheck(commit(5), holds(5), undefined)).toBe('fine');
-    expect(decideCheck(commit(5), holds(5, 5), undefined)).toBe('fine');
+    expect(decideCheck(commit(5), holds(5, 5), undefined)).toBe('read-row');
     for (const slot of [holds(4), holds(6), nothing]) {
       expect(decideCheck(commit(5), slot, undefined)).toBe('read-row');
       expect(decideCheck(commit(5), slot, commit(5))).toBe('compare');
@@ -52,17 +52,20 @@ describe('what the backstop does about a change', () => {
     const gone = { ...commit(5), operation: null };
     expect(decideGone(gone, nothing, undefined)).toEqual({ kind: 'fine' });
     expect(decideGone(gone, holds(4), undefined)).toEqual({ kind: 'read-row' });
-    expect(decideGone(gone, holds(4), true)).toEqual({ kind: 'fine' });
-    expect(decideGone(gone, holds(4), false)).toEqual({ kind: 'delete', version: 5 });
+    expect(decideGone(gone, holds(4), commit(0))).toEqual({ kind: 'fine' });
+    expect(decideGone(gone, holds(4), null)).toEqual({ kind: 'delete', version: 5 });
     expect(decideGone({ ...prepare(7), operation: 'delete' }, nothing, undefined)).toEqual({ kind: 'fine' });
   });
 
   it('takes the slot of a request that may be on its way to a row that is gone', () => {
     const gone = { ...prepare(7), operation: 'update' } as const;
     expect(decideGone(gone, nothing, undefined)).toEqual({ kind: 'read-row' });
-    expect(decideGone(gone, nothing, false)).toEqual({ kind: 'delete', version: 7 });
-    expect(decideGone(gone, holds(4), false)).toEqual({ kind: 'delete', version: 7 });
-    expect(decideGone(gone, holds(7), false)).toEqual({ kind: 'delete', version: 8 });
-    expect(decideGone(gone, nothing, false, true)).toEqual({ kind: 'fine' });
+    expect(decideGone(gone, nothing, null)).toEqual({ kind: 'delete', version: 7 });
+    expect(decideGone(gone, holds(4), null)).toEqual({ kind: 'delete', version: 7 });
+    expect(decideGone(gone, holds(7), null)).toEqual({ kind: 'delete', version: 8 });
+    expect(decideGone(gone, nothing, null, true)).toEqual({ kind: 'fine' });
+    expect(decideGone(gone, nothing, commit(8))).toEqual({ kind: 'fine' });
+    expect(decideGone(gone, nothing, commit(0))).toEqual({ kind: 'redrive', above: 7 });
+    expect(decideGone(gone, nothing, prepare(3))).toEqual({ kind: 'wait', above: 7 });
   });
 });

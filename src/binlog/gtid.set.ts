@@ -7,6 +7,9 @@ const MAX_GNO = 2n ** 63n - 2n;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const BARE_UUID = /^[0-9a-f]{32}$/;
 const TAG = /^[a-z_][a-z0-9_]{0,31}$/;
+const DIGITS = /^\d+$/;
+/** Any number of so many digits is exact. */
+const EXACT_DIGITS = 15;
 const RANGE = /^(\d+)(?:\s*-\s*(\d+))?$/;
 
 /** The transactions of one source: a server's uuid, or uuid and tag (MySQL 8.3 and newer). */
@@ -121,14 +124,15 @@ export class GtidSet {
    */
   add(gtid: string): void {
     const colon = gtid.lastIndexOf(':');
-    if (colon > 0 && colon === this.lastName.length && gtid.startsWith(this.lastName)) {
-      this.lastSource!.add(numberOf(gtid, gtid.slice(colon + 1)));
-      return;
+    let source = this.lastSource;
+    if (source === null || colon !== this.lastName.length || !gtid.startsWith(this.lastName)) {
+      const name = gtid.slice(0, colon);
+      // The server spells its sources as they are kept here.
+      source = this.sources.get(name) ?? this.sourceOf(splitGtid(gtid));
+      this.lastName = name;
+      this.lastSource = source;
     }
-    const { uuid, tag, gno } = splitGtid(gtid);
-    this.lastSource = this.sourceOf(uuid, tag);
-    this.lastName = gtid.slice(0, colon);
-    this.lastSource.add(gno);
+    source.add(numberAt(gtid, colon + 1));
   }
 
   /** Whether one transaction is in the set. Throws `InvalidGtidSetError`. */
@@ -140,7 +144,7 @@ export class GtidSet {
   union(other: GtidSet): GtidSet {
     const result = this.clone();
     for (const { uuid, tag, bounds } of other.sources.values()) {
-      const source = result.sourceOf(uuid, tag);
+      const source = result.sourceOf({ uuid, tag });
       for (let index = 0; index < bounds.length; index += 2) source.addRange(bounds[index]!, bounds[index + 1]!);
     }
     return result;
@@ -215,11 +219,11 @@ export class GtidSet {
       // MySQL reads a range that ends before it starts, at 0 too, as empty.
       if (range[2] !== undefined && Number(range[2]) === 0) continue;
       const end = range[2] === undefined ? start : numberOf(text, range[2]);
-      if (start <= end) this.sourceOf(uuid, tag).addRange(start, end);
+      if (start <= end) this.sourceOf({ uuid, tag }).addRange(start, end);
     }
   }
 
-  private sourceOf(uuid: string, tag: string): Source {
+  private sourceOf({ uuid, tag }: { readonly uuid: string; readonly tag: string }): Source {
     const name = nameOf(uuid, tag);
     let source = this.sources.get(name);
     if (!source) this.sources.set(name, (source = new Source(uuid, tag)));
@@ -247,20 +251,24 @@ function uuidOf(text: string, whole: string): string {
 
 function numberOf(whole: string, digits: string): Gno {
   const gno = Number(digits);
-  if (Number.isSafeInteger(gno) && gno > 0 && isDigits(digits)) return gno;
-  if (!isDigits(digits) || gno <= 0 || BigInt(digits) > MAX_GNO) {
+  const isNumber = DIGITS.test(digits);
+  if (isNumber && Number.isSafeInteger(gno) && gno > 0) return gno;
+  if (!isNumber || gno <= 0 || BigInt(digits) > MAX_GNO) {
     throw invalid(whole, `"${digits}" is no transaction number (1 to ${MAX_GNO})`);
   }
   return canonical(BigInt(digits));
 }
 
-/** A loop is several times faster here than a regular expression, and every transaction comes by. */
-function isDigits(text: string): boolean {
-  for (let index = 0; index < text.length; index++) {
-    const code = text.charCodeAt(index);
-    if (code < 48 || code > 57) return false;
+/** The number at the end of a GTID. Read digit by digit: every transaction comes by here. */
+function numberAt(gtid: string, start: number): Gno {
+  let gno = 0;
+  const end = gtid.length - start <= EXACT_DIGITS ? gtid.length : start;
+  for (let index = start; index < end; index++) {
+    const digit = gtid.charCodeAt(index) - 48;
+    if (digit < 0 || digit > 9) return numberOf(gtid, gtid.slice(start).trim());
+    gno = gno * 10 + digit;
   }
-  return text.length > 0;
+  return gno > 0 ? gno : numberOf(gtid, gtid.slice(start).trim());
 }
 
 const canonical = (gno: bigint): Gno => (gno <= Number.MAX_SAFE_INTEGER ? Number(gno) : gno);

@@ -30,7 +30,7 @@ interface Entry<T> {
 
 const DEFAULT_MAX_TICKETS = 100_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
-const isDone = <T>(entry: Entry<T>): boolean => entry.ended && entry.rows === 0;
+const isDone = <T>(entry: Ticket<T>): boolean => entry.ended && entry.rows === 0;
 
 /** Done entries at the front are cut off in batches: cutting each off by itself would copy the rest every time. */
 const COMPACT_AFTER = 1_024;
@@ -81,8 +81,10 @@ export class LowWatermark<T> {
   /**
    * More to do for this ticket: so many rows, of so many bytes in all.
    * Throws `OverloadedError` when the bytes are over the bound (and others are held): wait for `room(bytes)` first.
+   * Throws `RangeError` for a ticket that is done: `low()` may have passed it.
    */
   add(ticket: Ticket<T>, rows: number, bytes: number): void {
+    if (isDone(ticket)) throw new RangeError('More was added to a ticket that is done.');
     if (!this.fits(bytes)) {
       throw new OverloadedError(
         `${this.heldBytes} bytes are under way, and no more are held. Wait for room(bytes) before you add ${bytes}.`,
@@ -138,13 +140,16 @@ export class LowWatermark<T> {
     return rows;
   }
 
-  /** Whether one more ticket, and so many bytes, would be taken. */
-  hasRoom(bytes = 0): boolean {
-    return this.size < this.maxTickets && this.fits(bytes);
+  /**
+   * Whether one more ticket would be taken, or with `bytes`: so much more work for a ticket that is begun. The two are apart:
+   * a transaction that has begun must be able to go on though it took the last place.
+   */
+  hasRoom(bytes?: number): boolean {
+    return bytes === undefined ? this.size < this.maxTickets : this.fits(bytes);
   }
 
-  /** Resolves when there is room. One waiter at a time is meant: whoever reads the log. */
-  async room(bytes = 0): Promise<void> {
+  /** Resolves once `hasRoom`. One waiter at a time is meant: whoever reads the log. */
+  async room(bytes?: number): Promise<void> {
     while (!this.hasRoom(bytes)) {
       await new Promise<void>((resolve) => this.waiting.push(resolve));
     }
@@ -168,7 +173,7 @@ export class LowWatermark<T> {
       entry.bytes = 0;
       if (entry === this.entries[this.head]) this.advance();
     }
-    if (this.waiting.length > 0 && this.hasRoom()) this.wake();
+    if (this.waiting.length > 0) this.wake();
   }
 
   private advance(): void {

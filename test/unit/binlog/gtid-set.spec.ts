@@ -100,6 +100,7 @@ describe('adding transactions one by one', () => {
     for (const bad of ['', A, `${A}:`, `${A}:0`, `${A}:1-2`, `${A}:x`, `${A}:tag:x:1`, `${A}:9t:1`, `:1`, `${A}: `]) {
       expect(() => set.add(bad)).toThrow(InvalidGtidSetError);
       expect(() => set.contains(bad)).toThrow(InvalidGtidSetError);
+      expect(() => new GtidSet().add(bad)).toThrow(InvalidGtidSetError);
     }
     expect(set.toString()).toBe(`${A}:1`);
   });

@@ -1,16 +1,24 @@
 import { Injectable } from '@nestjs/common';
+import { type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
 import type { ConsistentRegistry } from './consistent.registry.js';
+import { ConsistentRepository } from './consistent.repository.js';
+import type { EntityContext } from './entity/entity.context.js';
 import { InvalidOptionsError } from './errors.js';
 import { primaryRunner } from './mysql/statement.timeout.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { ParkedRows } from './settle/parked.rows.js';
 import { Sweeper, type SweepResult } from './settle/sweeper.js';
+import type { KeptVerification } from './verify/verification.store.js';
+import type { VerifyOptions, VerifyResult } from './verify/verify.types.js';
 import { runUnitOfWork, UnitOfWork } from './write/unit-of-work.js';
 
 export interface TransactionOptions {
   /** The DataSource whose transaction it is. Default `default`. */
   dataSource?: string;
 }
+
+/** Which table: its consistent repository's class, or its entity's. */
+export type VerifyTarget = ConsistentRepositoryClass | Function;
 
 /** What the module offers beside its repositories. Inject it anywhere. */
 @Injectable()
@@ -49,6 +57,35 @@ export class ConsistentService {
     return runUnitOfWork(this.registry.writer, runner, unit, body);
   }
 
+  /**
+   * Compares a table with its index while both are in use: every row with its document, then every document with its row.
+   * With `repair: true` each difference is driven through the protocol again. One run per table at a time, in all instances.
+   * @throws VerificationRunningError, IndexMissingError, InvalidOptionsError
+   * @throws VerificationInterruptedError when the signal is aborted, or a store does not answer for too long; its
+   *   `data.cursor` is where another run can go on
+   */
+  verify(target: VerifyTarget, options: VerifyOptions & { dataSource?: string } = {}): Promise<VerifyResult> {
+    const { dataSource, ...verify } = options;
+    return this.registry.verifier.verify(this.contextFor(target, dataSource), verify);
+  }
+
+  /** The last verification of a table, as `consistent_verification` keeps it; null where there was none. */
+  lastVerification(target: VerifyTarget, options: { dataSource?: string } = {}): Promise<KeptVerification | null> {
+    return this.registry.verifier.last(this.contextFor(target, options.dataSource));
+  }
+
+  private contextFor(target: VerifyTarget, dataSource = 'default'): EntityContext {
+    const context = this.registry.all().find(({ binding }) => {
+      if (binding.dataSourceName !== dataSource) return false;
+      return binding.target === target || binding.options === optionsOf(target);
+    });
+    if (context) return context;
+    throw new InvalidOptionsError(
+      `${target.name} is neither an entity nor a repository that is registered for the DataSource "${dataSource}".`,
+      { target: target.name, dataSource },
+    );
+  }
+
   /** Repairs entities anywhere in `value`. Null when `value` itself is an entity without a row to be seen. */
   repair<T>(value: T): Promise<T | null> {
     return this.registry.repairer.repair(value);
@@ -71,4 +108,11 @@ export class ConsistentService {
       await this.sweeper.sweepUnlessResting(context, signal);
     }
   }
+}
+
+/** Undefined for anything but a consistent repository. */
+function optionsOf(target: VerifyTarget): object | undefined {
+  return target.prototype instanceof ConsistentRepository
+    ? definitionOf(target as ConsistentRepositoryClass).options
+    : undefined;
 }

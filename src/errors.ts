@@ -161,6 +161,16 @@ export class OverloadedError extends ConsistentError {
   readonly retryable = true;
 }
 
+/**
+ * An import ended before its source did. `data.reason`: `aborted`, `source` (it threw), `failures` (more than
+ * `maxFailures`), `callback` (`onProgress` or `onFailed` threw) or `shutdown`; the cause is what was thrown, or the signal's
+ * reason. `data.read` rows of the source have an outcome: `committed`, `deferred`, `failed`. Do: mend the reason, go on with the row after them.
+ */
+export class ImportStoppedError extends ConsistentError {
+  readonly code = 'IMPORT_STOPPED';
+  readonly retryable = false;
+}
+
 /** The module is shutting down and takes no new writes; those under way are drained. */
 export class ShuttingDownError extends ConsistentError {
   readonly code = 'SHUTTING_DOWN';
@@ -252,5 +262,14 @@ export class VerificationRunningError extends ConsistentError {
  */
 export class IndexMissingError extends ConsistentError {
   readonly code = 'INDEX_MISSING';
+  readonly retryable = false;
+}
+
+/**
+ * What the server sends is no binary log that this version of the library understands. Do: report it with the server's
+ * version; until then verify the tables on a schedule.
+ */
+export class BinlogUnreadableError extends ConsistentError {
+  readonly code = 'BINLOG_UNREADABLE';
   readonly retryable = false;
 }

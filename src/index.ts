@@ -11,7 +11,18 @@ export type { ConsistentEntityOptions, ConsistentRepositoryClass, DocumentBody }
 export { ConsistentRepository } from './consistent.repository.js';
 export type { WriteOptions } from './consistent.repository.js';
 export { ConsistentService } from './consistent.service.js';
-export type { TransactionOptions } from './consistent.service.js';
+export type { TransactionOptions, VerifyTarget } from './consistent.service.js';
+export type { KeptVerification, VerificationState } from './verify/verification.store.js';
+export { verificationTableSql } from './verify/verification.store.js';
+export type {
+  Difference,
+  DifferenceKind,
+  VerifyCounts,
+  VerifyDepth,
+  VerifyOptions,
+  VerifyProgress,
+  VerifyResult,
+} from './verify/verify.types.js';
 export { Consistency } from './consistency.columns.js';
 export { ConsistentEvents } from './observe/consistent.events.js';
 export type { ConsistentEventMap, SettlePurpose } from './observe/consistent.events.js';
@@ -35,6 +46,8 @@ export {
   parkedTableSql,
 } from './mysql/consistent.migration.js';
 export type { BatchOptions } from './write/batch.writer.js';
+export type { ImportFailure, ImportOptions, ImportProgress, ImportResult } from './write/import.options.js';
+export type { ImportSource } from './write/import.source.js';
 export { UnitOfWork, UnitRepository } from './write/unit-of-work.js';
 export type { UnitOutcome } from './write/unit-of-work.js';
 export type { WriteOutcome } from './write/writer.js';
@@ -45,6 +58,7 @@ export {
   ConsistentError,
   IndexRejectedError,
   IndexUnavailableError,
+  IndexMissingError,
   InvalidDocumentError,
   InvalidGtidSetError,
   InvalidOptionsError,
@@ -63,5 +77,7 @@ export {
   StaleVersionError,
   StatementTimeoutError,
   UnsupportedOperationError,
+  VerificationInterruptedError,
+  VerificationRunningError,
   WriteAbortedError,
 } from './errors.js';

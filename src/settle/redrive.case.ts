@@ -14,7 +14,10 @@ export type RedriveResult =
   /** Not now (see `retryable`), or not without a person. */
   | Error;
 
-/** A key to re-drive. `documentId`: where the document is, for keys whose row may be gone or be spelled otherwise. */
+/**
+ * A key to re-drive. `documentId`: where the document is, for keys whose row may be gone or be spelled otherwise. Without
+ * `parameters`: a document that no row can have.
+ */
 export interface RedriveKey extends RowKey {
   readonly documentId?: string;
 }

@@ -111,7 +111,7 @@ export class Redriver {
     const { context, open } = batch;
     const { store, binding } = context;
     const seen = await this.look(batch, [...open.values()]);
-    const rows = await store.load(seen.map(({ key }) => key));
+    const rows = await store.load(seen.flatMap(({ key }) => (key.parameters.length > 0 ? key : [])));
     const drive: RedriveCase[] = [];
     const remove: RedriveCase[] = [];
     const undecided: RedriveCase[] = [];

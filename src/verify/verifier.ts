@@ -1,16 +1,103 @@
+import type { Client } from '@elastic/elasticsearch';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { Redriver } from '../settle/redriver.js';
+import { DifferenceHandler } from './difference.handler.js';
+import { DifferenceRecheck } from './difference.recheck.js';
+import { DocumentReader } from './document.reader.js';
+import { RowExpectation } from './row.expectation.js';
+import { VerificationLock } from './verification.lock.js';
+import { VerificationRun } from './verification.run.js';
+import { type KeptVerification, VerificationStore } from './verification.store.js';
+import { parseCursor } from './verify.cursor.js';
+import { resolveVerifyOptions, type ResolvedVerifyOptions } from './verify.options.js';
 import type { VerifyOptions, VerifyResult } from './verify.types.js';
 
-/** Compares a table and its index while both are in use. */
-export class Verifier {
-  constructor(private readonly redriver: Redriver) {}
+const SAVE_EVERY_MS = 1_000;
 
-  /** @throws VerificationInterruptedError, VerificationRunningError */
-  verify(context: EntityContext, options: VerifyOptions = {}): Promise<VerifyResult> {
-    void this.redriver;
-    void context;
-    void options;
-    throw new Error('not built yet');
+/**
+ * Compares a table and its index while both are in use, and mends what differs where that is wished. Reads without locks and
+ * without a snapshot: what does not agree at the first look is looked at again until it agrees or stands.
+ */
+export class Verifier {
+  constructor(
+    private readonly redriver: Redriver,
+    private readonly client: Client,
+  ) {}
+
+  /**
+   * @throws VerificationRunningError, IndexMissingError, InvalidOptionsError
+   * @throws VerificationInterruptedError when the signal is aborted, or a store does not answer for too long
+   */
+  async verify(context: EntityContext, given: VerifyOptions = {}): Promise<VerifyResult> {
+    const options = resolveVerifyOptions(given);
+    const lock = await VerificationLock.take(context.binding);
+    try {
+      const store = await this.storeOf(context);
+      if (options.resume && !options.from) await resumeFrom(context, store, options);
+      const reader = new DocumentReader(this.client, context.binding.alias);
+      await reader.expectIndex(options);
+      return await this.run(context, reader, store, options);
+    } finally {
+      await lock.release();
+    }
   }
+
+  /** The last verification of this entity, or null where there was none, or none could be kept. */
+  async last(context: EntityContext): Promise<KeptVerification | null> {
+    const store = await this.storeOf(context);
+    return store ? store.last(context.binding) : null;
+  }
+
+  private async run(
+    context: EntityContext,
+    reader: DocumentReader,
+    store: VerificationStore | null,
+    options: ResolvedVerifyOptions,
+  ): Promise<VerifyResult> {
+    const recheck = new DifferenceRecheck(context, reader, new RowExpectation(context.binding), options);
+    const handler = new DifferenceHandler(context, recheck, this.redriver, options);
+    let savedAt = performance.now();
+    const run = new VerificationRun({ context, reader, handler, options }, async (cursor) => {
+      if (!store || performance.now() - savedAt < SAVE_EVERY_MS) return;
+      savedAt = performance.now();
+      await keep(context, store.save(context.binding, 'running', cursor));
+    });
+    if (store) await keep(context, store.begin(context.binding, run.cursor));
+    try {
+      const result = await run.run();
+      if (store) await keep(context, store.end(context.binding, result));
+      return result;
+    } catch (error) {
+      if (store) await keep(context, store.save(context.binding, 'interrupted', run.cursor));
+      throw error;
+    }
+  }
+
+  /** Null where the table is missing and may not be made: a verification needs no record of itself. */
+  private async storeOf({ binding, logger }: EntityContext): Promise<VerificationStore | null> {
+    const store = new VerificationStore(binding.dataSource);
+    try {
+      await store.ensureTable();
+      return store;
+    } catch (error) {
+      logger.warn(`${binding.name}: verifications are not kept: ${(error as Error).message}`);
+      return null;
+    }
+  }
+}
+
+async function resumeFrom(
+  { binding }: EntityContext,
+  store: VerificationStore | null,
+  options: ResolvedVerifyOptions,
+): Promise<void> {
+  const kept = await store?.last(binding);
+  if (kept?.cursor) options.from = parseCursor(kept.cursor);
+}
+
+/** The record must not end the run. */
+async function keep({ binding, logger }: EntityContext, writing: Promise<void>): Promise<void> {
+  await writing.catch((error: Error) =>
+    logger.warn(`${binding.name}: its verification was not kept: ${error.message}`),
+  );
 }

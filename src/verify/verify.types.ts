@@ -28,10 +28,17 @@ export interface VerifyOptions {
   concurrency?: number;
   /** Time limit of one request, and of repairing one batch, in milliseconds. Default 30,000. */
   timeoutMs?: number;
+  /**
+   * How long a difference must last to be one, in milliseconds: rows and documents are looked at again after this time. The
+   * backstop's lag should be shorter. 0 … 600,000. Default 250.
+   */
+  graceMs?: number;
   /** How many differences are listed; all are counted. 0 … 10,000. Default 100. */
   maxExamples?: number;
   /** A cursor of an earlier run that did not end: goes on from there, and the counts go on too. Default: from the start. */
   from?: string;
+  /** Goes on where the last run of this entity stopped, if it did not end; as kept in `consistent_verification`. Default false. */
+  resume?: boolean;
   /** Gives the run up; it throws `VerificationInterruptedError`, whose cursor a later run can go on from. */
   signal?: AbortSignal;
   /** Called after every batch. Must not throw. */
@@ -81,6 +88,8 @@ export interface VerifyResult extends VerifyCounts {
   /** No difference was found, or all are repaired, and nothing was left unchecked. */
   readonly consistent: boolean;
   readonly seconds: number;
-  /** The first differences, at most `maxExamples`. */
+  /** The first differences of this run, at most `maxExamples`. */
   readonly examples: readonly Difference[];
+  /** Why some could not be compared: the first 20. */
+  readonly reasons: readonly string[];
 }

@@ -1,0 +1,122 @@
+import { keyOfImage } from '../entity/row.key.js';
+import { decideDifference } from './difference.decision.js';
+import type { Suspect } from './difference.recheck.js';
+import { type Expectation, RowExpectation } from './row.expectation.js';
+import { type RowChunk, RowWalker, type WalkedRow } from './row.walker.js';
+import type { VerificationRun } from './verification.run.js';
+import { VerifyTally } from './verify.tally.js';
+
+/** A batch under way, and where the run stands once it is counted. */
+interface Batch {
+  readonly after: readonly string[];
+  readonly tally: Promise<VerifyTally>;
+}
+
+interface Expected {
+  readonly row: WalkedRow;
+  readonly expectation: Expectation;
+}
+
+/** The first batch tells how large rows are. */
+const FIRST_ROWS = 100;
+/** Of documents in one batch. */
+const BATCH_CHARACTERS = 8 * 1024 * 1024;
+
+/** From every row to its document: finds what is missing, stale or foreign, and documents that should not be. */
+export class RowPhase {
+  private readonly expectation: RowExpectation;
+  private readonly walker: RowWalker;
+  private readonly withText: boolean;
+  private largestRow = 0;
+
+  constructor(private readonly run: VerificationRun) {
+    const { context, options } = run.parts;
+    this.expectation = new RowExpectation(context.binding);
+    this.withText = options.depth === 'content';
+    this.walker = new RowWalker(context.binding, this.withText || this.expectation.needsWholeRows);
+  }
+
+  /** Several batches at once; counted in their order, so that the cursor never passes one that is not done. */
+  async walk(from: readonly string[] | null): Promise<void> {
+    const { batchSize, concurrency } = this.run.parts.options;
+    const batches: Batch[] = [];
+    let after = from;
+    let limit = Math.min(FIRST_ROWS, batchSize);
+    try {
+      for (;;) {
+        const chunk = await this.run.persistently(() => this.walker.next(after, limit));
+        if (!chunk) break;
+        after = chunk.after;
+        const tally = this.batch(chunk);
+        tally.catch(() => undefined);
+        batches.push({ after, tally });
+        if (batches.length >= concurrency) await this.count(batches.shift()!);
+        await this.run.throttle(chunk.rows.length);
+        limit = this.nextLimit(batchSize);
+      }
+      for (let batch = batches.shift(); batch; batch = batches.shift()) await this.count(batch);
+    } finally {
+      // None may go on working, least of all repairing, once the run is over.
+      await Promise.allSettled(batches.map(({ tally }) => tally));
+    }
+  }
+
+  private async count({ after, tally }: Batch): Promise<void> {
+    this.run.tally.merge(await tally);
+    await this.run.advance(after);
+  }
+
+  private nextLimit(batchSize: number): number {
+    if (this.largestRow === 0) return batchSize;
+    return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.largestRow)));
+  }
+
+  private async batch(chunk: RowChunk): Promise<VerifyTally> {
+    const { options, handler } = this.run.parts;
+    const suspects = await this.run.persistently(() => this.compare(chunk.rows));
+    return this.run.persistently(async () => {
+      const tally = new VerifyTally(options.maxExamples);
+      tally.count('rows', chunk.rows.length);
+      await handler.handle(suspects, tally);
+      return tally;
+    });
+  }
+
+  /** One look at all of them; what does not agree at once is a suspect. */
+  private async compare(rows: readonly WalkedRow[]): Promise<Suspect[]> {
+    const { reader, options, context } = this.run.parts;
+    const suspects: Suspect[] = [];
+    const suspect = ({ image }: WalkedRow) =>
+      suspects.push({ documentId: this.expectation.idOf(image), key: keyOfImage(context.binding, image) });
+    const expected: Expected[] = [];
+    let characters = 0;
+    for (const row of rows) {
+      const expectation = row.state === 'commit' ? await this.expect(row) : null;
+      if (!expectation) suspect(row);
+      else {
+        expected.push({ row, expectation });
+        characters += expectation.text?.length ?? 0;
+      }
+    }
+    this.largestRow = characters / rows.length;
+    const views = await reader.compare(
+      expected.map(({ expectation }) => expectation.documentId),
+      expected.map(({ expectation }) => expectation.text),
+      options,
+    );
+    expected.forEach(({ row, expectation: { presence } }, at) => {
+      const view = views[at]!;
+      if (view instanceof Error || decideDifference({ version: row.version, presence }, view)) suspect(row);
+    });
+    return suspects;
+  }
+
+  /** Null where the row cannot become a document: the second look tells why. */
+  private async expect({ image }: WalkedRow): Promise<Expectation | null> {
+    try {
+      return this.expectation.plain(image, this.withText) ?? (await this.expectation.of(image, this.withText));
+    } catch {
+      return null;
+    }
+  }
+}

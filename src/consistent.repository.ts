@@ -11,6 +11,9 @@ import type { EntityContext } from './entity/entity.context.js';
 import { InvalidOptionsError, UnsupportedOperationError } from './errors.js';
 import { ConsistentReader, type ReadOptions } from './settle/consistent.reader.js';
 import { type BatchOptions, BatchWriter } from './write/batch.writer.js';
+import type { ImportOptions, ImportResult } from './write/import.options.js';
+import { ImportRunner } from './write/import.runner.js';
+import type { ImportSource } from './write/import.source.js';
 import type { PrepareOptions } from './write/preparer.js';
 import type { WriteKind, WriteOutcome } from './write/writer.js';
 
@@ -124,6 +127,21 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
   /** Removes many rows. As `saveMany`. */
   removeMany(entities: readonly Entity[], options?: BatchOptions): Promise<WriteOutcome<Entity>[]> {
     return this.writeMany('remove', entities, options);
+  }
+
+  /**
+   * Saves the rows of a source of any length, such as a generator that reads a file: as `saveMany`, in bounded memory. The source
+   * is asked for no more than five chunks that have no outcome yet. Each row must be an object of its own; it is not
+   * completed from the database. A row that fails is handed to `onFailed` and harms no other.
+   * @throws ImportStoppedError when it ends before the source does: aborted, too many failures, the source or a callback threw, shutdown.
+   *   Its `data` tells how far it came.
+   * @throws InvalidOptionsError
+   */
+  async import<Given extends Partial<Entity>>(
+    source: ImportSource<Given>,
+    options: ImportOptions<Given> = {},
+  ): Promise<ImportResult> {
+    return new ImportRunner(this.attachedRuntime().writer, this.attached(), source, options).run();
   }
 
   // --- reading --------------------------------------------------------------------------------------------------------

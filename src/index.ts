@@ -56,6 +56,7 @@ export {
   BarrierTimeoutError,
   CheckpointBehindError,
   ConsistentError,
+  ImportStoppedError,
   IndexRejectedError,
   IndexUnavailableError,
   IndexMissingError,

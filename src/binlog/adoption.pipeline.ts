@@ -245,7 +245,7 @@ export class AdoptionPipeline implements TableHost {
       maxQueuedBytes: this.limits.maxQueuedBytes,
       bulksUnderWay: this.underWay.put,
       maxParallelBulks: this.limits.maxParallelBulks,
-      slowestBulkMs: Number.isFinite(oldest) ? performance.now() - oldest : 0,
+      oldestBulkMs: Number.isFinite(oldest) ? performance.now() - oldest : 0,
       blockedTables,
     };
   }

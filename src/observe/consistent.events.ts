@@ -13,6 +13,10 @@ export interface ConsistentEventMap {
   written: [{ entity: string; operation: string; outcome: string }];
   /** One sweep over one table ended. */
   swept: [{ entity: string; claimed: number; settled: number; failed: number }];
+  /** The binlog backstop stands by, leads, failed …; `reason` says why it failed. */
+  backstopState: [{ state: 'stopped' | 'standby' | 'starting' | 'leading' | 'failed'; reason: string | null }];
+  /** Something may be wrong in a table that the log does not tell: it will be verified, with repair. */
+  backstopToVerify: [{ table: string; reason: string }];
   /** The index is behind MySQL by more than a threshold; the diagnosis says where the time goes. */
   backstopLag: [LagAlert];
   /** It is well below the thresholds again. */

@@ -1,0 +1,383 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@elastic/elasticsearch';
+import type { Logger } from '@nestjs/common';
+import type { ConnectionOptions } from 'mysql2';
+import type { DataSource } from 'typeorm';
+import type { ConsistentRegistry } from '../consistent.registry.js';
+import { DocumentStore } from '../elasticsearch/document.store.js';
+import { ensureIndex } from '../elasticsearch/index.bootstrap.js';
+import type { EntityContext } from '../entity/entity.context.js';
+import { BinlogConnectionError, InvalidSchemaError } from '../errors.js';
+import type { ConsistencyMeter } from '../observe/consistency.meter.js';
+import { LagMonitor } from '../observe/lag.monitor.js';
+import type { ServerClock } from '../observe/server.clock.js';
+import { AdoptionPipeline } from './adoption.pipeline.js';
+import { AdoptionTable } from './adoption.table.js';
+import { indexIdentities } from './backstop.indices.js';
+import type { ResolvedBackstopOptions } from './backstop.options.js';
+import { type BeginPlace, whereToBegin } from './backstop.begin.js';
+import { type RepairResult, SuspectTables } from './backstop.suspects.js';
+import type { BinlogCoordinates, SchemaChangeEvent } from './binlog.types.js';
+import type { CheckpointNotes, CheckpointStore } from './checkpoint.store.js';
+import { ImageDecoder } from './image.decoder.js';
+import type { Leadership } from './leader.lock.js';
+import { columnsFingerprint, schemaEffect } from './schema.tracker.js';
+import { SessionZone } from './session.zone.js';
+import { ZongjiSource } from './zongji.source.js';
+
+export interface RunParts {
+  readonly options: ResolvedBackstopOptions;
+  readonly dataSource: DataSource;
+  readonly connection: ConnectionOptions;
+  readonly contexts: readonly EntityContext[];
+  readonly client: Client;
+  readonly registry: ConsistentRegistry;
+  readonly checkpoints: CheckpointStore;
+  readonly meter: ConsistencyMeter;
+  readonly clock: ServerClock;
+  readonly logger: Logger;
+  /** One sweep, as the scheduled job would do it. */
+  readonly sweep: (signal: AbortSignal) => Promise<void>;
+}
+
+/** An idle position is saved so often: else the log before it could be purged. */
+const IDLE_SAVE_MS = 30_000;
+
+/** One leadership: from the checkpoint on until it is stopped, lost, or fails. Used once. */
+export class BackstopRun {
+  readonly suspects: SuspectTables;
+  readonly tables = new Map<string, AdoptionTable>();
+  readonly source: ZongjiSource;
+  readonly lag: LagMonitor;
+  pipeline: AdoptionPipeline | null = null;
+  saved: BinlogCoordinates | null = null;
+  private readonly abort = new AbortController();
+  private readonly documents: DocumentStore;
+  private zone: SessionZone = SessionZone.UTC;
+  private epoch = 0;
+  private indices: Record<string, string> = {};
+  private dirty = true;
+  private savedAtMs = -Infinity;
+  private applied = 0;
+  private savedApplied = 0;
+  private failure: Error | null = null;
+
+  constructor(private readonly parts: RunParts) {
+    const { options, client, registry, logger, contexts, connection, clock } = parts;
+    this.documents = new DocumentStore(client, {
+      requestTimeoutMs: options.requestTimeoutMs,
+      maxBulkItems: options.maxBulkItems,
+      maxBulkBytes: options.maxBulkBytes * 2,
+      maxParallelBulks: 1,
+    });
+    const watched = new Set(contexts.map(({ binding: { shape } }) => `${shape.database}.${shape.table}`));
+    this.source = new ZongjiSource({
+      connection,
+      serverId: options.serverId,
+      heartbeatMs: options.heartbeatMs,
+      // Half for what is in the log's form, half for what has become work.
+      maxQueuedBytes: options.maxQueuedBytes / 2,
+      include: (schema, table) => watched.has(`${schema}.${table}`),
+      onReconnect: ({ attempt, delayMs, error }) =>
+        logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${error.message}`),
+    });
+    this.suspects = new SuspectTables({
+      verify: (table, signal) => this.verify(table, signal),
+      changed: () => {
+        this.dirty = true;
+      },
+      told: (level, message) => logger[level](message),
+    });
+    this.lag = new LagMonitor({
+      now: () => clock.now(),
+      thresholds: options.lag,
+      listener: {
+        lagging: (alert) => registry.events.emit('backstopLag', alert),
+        recovered: (report) => registry.events.emit('backstopRecovered', report),
+      },
+      gauges: () => this.pipeline!.gauges(),
+    });
+  }
+
+  /**
+   * Returns when `signal` is aborted, and throws whatever ends the run before. `begun`: called when the log is being read.
+   * @throws BinlogPositionLostError, BinlogConnectionError, LeadershipLostError …
+   */
+  async run(leadership: Leadership, lost: string | null, signal: AbortSignal, begun: () => void): Promise<void> {
+    const stop = (): void => this.abort.abort();
+    const ended = AbortSignal.any([signal, leadership.signal]);
+    ended.addEventListener('abort', stop);
+    try {
+      const place = await this.begin(lost);
+      if (ended.aborted) return;
+      begun();
+      for (const task of this.tasks()) void task.catch((error: Error) => this.fail(error));
+      await this.read(place);
+    } finally {
+      ended.removeEventListener('abort', stop);
+      this.pipeline?.stop();
+      this.abort.abort();
+      await this.source.stop().catch(() => undefined);
+      if (!leadership.signal.aborted)
+        await this.save(true).catch((error: Error) =>
+          this.parts.logger.warn(`the last checkpoint was not saved: ${error.message}`),
+        );
+    }
+    if (this.failure) throw this.failure;
+    if (!signal.aborted)
+      throw (leadership.signal.reason as Error | undefined) ?? new BinlogConnectionError('the log ended');
+  }
+
+  private fail(error: Error): void {
+    if (this.abort.signal.aborted) return;
+    this.failure = error;
+    this.abort.abort();
+    void this.source.stop();
+  }
+
+  // --- beginning ------------------------------------------------------------------------------------------------------
+
+  private async begin(lost: string | null): Promise<BeginPlace> {
+    const { options, dataSource, checkpoints, clock } = this.parts;
+    await checkpoints.ensureTable();
+    this.epoch = await checkpoints.claim(options.name, options.leader);
+    const query = (sql: string, values?: unknown[]): Promise<any[]> => dataSource.query(sql, values);
+    await clock.measure(async () => {
+      const [row] = await query(`SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS us`);
+      return Number(row.us);
+    });
+    this.zone = await SessionZone.read(query);
+    const checkpoint = await checkpoints.load(options.name);
+    const place = await whereToBegin(checkpoint, options.startFrom, lost, (sql) => query(sql));
+    this.makeTables(place.at);
+    this.indices = { ...checkpoint?.indexUuids };
+    for (const [table, reason] of Object.entries(checkpoint?.toVerify ?? {})) {
+      if (this.tables.has(table)) this.suspects.add(table, reason);
+    }
+    if (place.verify !== null || (!checkpoint && options.verifyAtFirstStart)) {
+      this.suspectAll(place.verify ?? 'the backstop begins here: what came before is not known');
+    }
+    await this.checkIndices(checkpoint !== null);
+    await this.savePlace(place, checkpoint);
+    return place;
+  }
+
+  private makeTables(start: BinlogCoordinates | null): void {
+    const { options, contexts, registry } = this.parts;
+    const { signal } = this.abort;
+    const pipeline = new AdoptionPipeline(
+      this.tables,
+      start,
+      { ...options, maxQueuedBytes: options.maxQueuedBytes / 2 },
+      {
+        applied: (committedAtMs) => {
+          this.applied += 1;
+          this.parts.meter.applied(committedAtMs);
+          this.lag.applied(committedAtMs);
+        },
+        spent: (stage, ms) => this.lag.spent(stage, ms),
+        suspect: (table, reason, closed) => {
+          if (closed) this.parts.logger.error(`${table.name} is not followed for now: ${reason}`);
+          this.suspects.add(table.name, reason);
+          this.parts.registry.events.emit('backstopToVerify', { table: table.name, reason });
+        },
+      },
+    );
+    this.pipeline = pipeline;
+    for (const context of contexts) {
+      const images = new ImageDecoder(context.binding, this.zone);
+      const table = new AdoptionTable(context, images, this.documents, registry.redriver, pipeline, { ...options, signal });
+      this.tables.set(table.name, table);
+    }
+  }
+
+  /** What is to be verified is saved first: a crash in between must not forget it. */
+  private async savePlace({ at, back }: BeginPlace, checkpoint: BinlogCoordinates | null): Promise<void> {
+    const { options, checkpoints } = this.parts;
+    if (checkpoint && back) {
+      await checkpoints.save(options.name, this.epoch, checkpoint, this.notes());
+      if (at) this.epoch = await checkpoints.rewind(options.name, at);
+      else await checkpoints.forget(options.name);
+      this.epoch = await checkpoints.claim(options.name, options.leader);
+    }
+    if (at) await checkpoints.save(options.name, this.epoch, at, this.notes());
+    this.saved = at;
+  }
+
+  // --- following the log ----------------------------------------------------------------------------------------------
+
+  private async read(place: BeginPlace): Promise<void> {
+    const { signal } = this.abort;
+    const pipeline = this.pipeline!;
+    let serverUuid = place.serverUuid;
+    for await (const event of this.source.read(place.start)) {
+      if (signal.aborted) return;
+      if (event.kind === 'schema-change') await this.schemaChanged(event);
+      else if (event.kind === 'undecodable') this.undecodable(event.schema, event.table, event.reason);
+      else {
+        if (event.kind === 'commit' && event.coordinates.serverUuid !== serverUuid) {
+          serverUuid = event.coordinates.serverUuid;
+          // Whether that one has all that was seen is decided at the beginning of a run.
+          throw new BinlogConnectionError(`another server answers now: ${serverUuid}; the backstop begins anew`);
+        }
+        const wait = pipeline.accept(event);
+        if (wait) await wait;
+      }
+    }
+  }
+
+  private undecodable(schema: string | null, table: string | null, reason: string): void {
+    if (schema === null || table === null) this.suspectAll(reason);
+    else if (this.tables.has(`${schema}.${table}`)) this.suspects.add(`${schema}.${table}`, reason);
+  }
+
+  private suspectAll(reason: string): void {
+    for (const name of this.tables.keys()) this.suspects.add(name, reason);
+  }
+
+  private async schemaChanged({ schema, statement }: SchemaChangeEvent): Promise<void> {
+    const effect = schemaEffect(statement, schema, this.tables.keys());
+    for (const name of effect.tables) {
+      const table = this.tables.get(name)!;
+      const before = columnsFingerprint(table.context.binding);
+      if (!(await this.rebind(table))) continue;
+      if (effect.rowsMayDiffer) this.suspects.add(name, 'a statement may have changed its rows without telling which');
+      else if (columnsFingerprint(table.context.binding) !== before) {
+        this.suspects.add(name, 'columns that its documents show were changed');
+      }
+    }
+  }
+
+  /** False where the table is not as the entity needs it: then it is closed. */
+  private async rebind(table: AdoptionTable): Promise<boolean> {
+    try {
+      await this.parts.registry.rebind(table.context);
+    } catch (error) {
+      if (!(error instanceof InvalidSchemaError)) throw error;
+      table.close(error.message);
+      return false;
+    }
+    table.rebound(new ImageDecoder(table.context.binding, this.zone));
+    this.noteColumns(table);
+    return true;
+  }
+
+  // --- verification ---------------------------------------------------------------------------------------------------
+
+  private async verify(name: string, signal: AbortSignal): Promise<RepairResult> {
+    const table = this.tables.get(name);
+    if (!table) return { repaired: 0, left: 0 };
+    if (table.closed !== null) {
+      await this.restoreIndex(table.context);
+      if (!(await this.rebind(table))) throw new InvalidSchemaError(table.closed);
+      table.open();
+    }
+    const { repaired, failed } = await this.parts.registry.verifier.verify(table.context, { repair: true, signal });
+    return { repaired, left: failed };
+  }
+
+  private async restoreIndex({ binding: { alias, options }, options: module }: EntityContext): Promise<void> {
+    await ensureIndex(this.parts.client, {
+      alias,
+      ...(options.mappings ? { mappings: options.mappings } : {}),
+      ...(options.settings ? { settings: options.settings } : {}),
+      gcDeletesMs: module.gcDeletesMs,
+      createIndex: module.createIndices,
+    });
+  }
+
+  // --- indices --------------------------------------------------------------------------------------------------------
+
+  /** `known`: an index that is not remembered was never seen complete. */
+  private async checkIndices(known: boolean): Promise<void> {
+    const aliases = [...this.tables.values()].map(({ context }) => context.binding.alias);
+    const identities = await indexIdentities(this.parts.client, aliases, this.parts.options.requestTimeoutMs);
+    for (const table of this.tables.values()) {
+      const { alias } = table.context.binding;
+      const identity = identities.get(alias) ?? null;
+      if (identity === null) {
+        table.indexMissing('there is no such index');
+        continue;
+      }
+      const now = this.note(table, identity);
+      const before = this.indices[alias];
+      if (before === now) continue;
+      this.indices[alias] = now;
+      this.dirty = true;
+      if (before !== undefined)
+        this.suspects.add(table.name, `the index behind "${alias}", or the columns it is made of, are others now`);
+      else if (known) this.suspects.add(table.name, 'it is followed for the first time');
+    }
+  }
+
+  /** What the documents are made of and where they are: where either changes, nothing is known of them. */
+  private note(table: AdoptionTable, identity: string): string {
+    return `${identity} ${columnsFingerprint(table.context.binding)}`;
+  }
+
+  /** After a change of columns that was seen in the log: it was judged there. */
+  private noteColumns(table: AdoptionTable): void {
+    const { alias } = table.context.binding;
+    const [identity] = this.indices[alias]?.split(' ') ?? [];
+    if (identity !== undefined) this.indices[alias] = this.note(table, identity);
+    this.dirty = true;
+  }
+
+  // --- what goes on beside --------------------------------------------------------------------------------------------
+
+  private tasks(): Promise<void>[] {
+    const { options, registry, logger } = this.parts;
+    const { signal } = this.abort;
+    const harmless = (what: string, error: Error): void =>
+      logger.warn(`${what} failed and will be repeated: ${error.message}`);
+    const tasks = [
+      this.every(options.checkpointIntervalMs, () => this.save(false)),
+      this.every(options.indexCheckIntervalMs, () =>
+        this.checkIndices(true).catch((error: Error) => harmless('looking at the indices', error)),
+      ),
+      this.every(options.lag.periodMs, async () => {
+        this.lag.tick(this.pipeline!.watermark.open());
+      }),
+      this.suspects.run(signal),
+    ];
+    if (registry.options.sweeper === false && options.sweepIntervalMs !== false) {
+      tasks.push(
+        this.every(options.sweepIntervalMs, () =>
+          this.parts.sweep(signal).catch((error: Error) => harmless('the sweep', error)),
+        ),
+      );
+    }
+    return tasks;
+  }
+
+  private async every(pauseMs: number, work: () => Promise<void>): Promise<void> {
+    const { signal } = this.abort;
+    for (;;) {
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      await work();
+    }
+  }
+
+  private notes(): CheckpointNotes {
+    const toVerify: Record<string, string> = this.suspects.entries();
+    for (const [name, { refusals }] of this.tables) {
+      if (refusals.size > 0) toVerify[name] ??= `${refusals.size} documents were refused`;
+    }
+    return { indexUuids: this.indices, toVerify };
+  }
+
+  /** The position alone moves with our own saves too: it is worth a save only now and then. */
+  private async save(always: boolean): Promise<void> {
+    const at = this.pipeline?.low() ?? null;
+    if (!at || this.epoch === 0) return;
+    const idle = performance.now() - this.savedAtMs < IDLE_SAVE_MS;
+    const { applied } = this;
+    if (!always && !this.dirty && applied === this.savedApplied && idle) return;
+    this.dirty = false;
+    await this.parts.checkpoints.save(this.parts.options.name, this.epoch, at, this.notes());
+    this.savedApplied = applied;
+    this.savedAtMs = performance.now();
+    this.saved = at;
+  }
+}

@@ -14,6 +14,7 @@ import { describeEnvironment, type Environment } from './environment.report.js';
 import { type Ratio, ratiosOf } from './ratio.list.js';
 import { dropStores } from './store.reset.js';
 import { cellTable, ratioTable, remarks } from './table.printer.js';
+import { benchVerify } from './verify/verify.bench.js';
 
 /** The JVM compiles and InnoDB fills its buffers here; nobody's figures should show it. */
 const WARM_UPS = [
@@ -79,6 +80,7 @@ async function main(options: BenchOptions): Promise<void> {
   const { servers, stop } = await startBenchServers();
   try {
     if (options.topic === 'backstop') return await benchBackstop(options, servers);
+    if (options.topic === 'verify') return await benchVerify(options, servers);
     const environment = await describeEnvironment(servers);
     const results = await measureAll(options, servers);
     write(options, environment, results, print(environment, results));

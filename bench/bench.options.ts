@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 
-/** What is measured: the write path, or the backstop. */
+/** What is measured: the write path, the backstop, or verification. */
 export type Topic = (typeof TOPICS)[number];
-export const TOPICS = ['write-path', 'backstop'] as const;
+export const TOPICS = ['write-path', 'backstop', 'verify'] as const;
 
 export interface BenchOptions {
   readonly topic: Topic;
@@ -15,9 +15,10 @@ export interface BenchOptions {
   readonly only: string | undefined;
 }
 
-export const USAGE = `npm run bench -- [write-path|backstop] [--quick] [--json FILE] [--rounds N] [--only TEXT]
+export const USAGE = `npm run bench -- [write-path|backstop|verify] [--quick] [--json FILE] [--rounds N] [--only TEXT]
 
   backstop     the binlog backstop beside canal and Debezium, instead of the write path
+  verify       comparing a million rows with their documents (--quick: 100,000)
 
   --quick      what the ratios need, in short windows: within three minutes
   --json FILE  writes the ratios by name, ours over the peer

@@ -10,6 +10,7 @@ import { VerifyTally } from './verify.tally.js';
 interface Batch {
   readonly after: readonly string[];
   readonly tally: Promise<VerifyTally>;
+  ended: boolean;
 }
 
 interface Expected {
@@ -17,6 +18,8 @@ interface Expected {
   readonly expectation: Expectation;
 }
 
+/** Batches whose rows are compared and gone, and whose differences are still looked at: those mostly wait. */
+const RECHECKED = 6;
 /** The first batch tells how large rows are. */
 const FIRST_ROWS = 100;
 /** Of documents in one batch. */
@@ -27,6 +30,7 @@ export class RowPhase {
   private readonly expectation: RowExpectation;
   private readonly walker: RowWalker;
   private readonly withText: boolean;
+  private readonly comparing = new Set<Promise<void>>();
   private largestRow = 0;
 
   constructor(private readonly run: VerificationRun) {
@@ -47,10 +51,9 @@ export class RowPhase {
         const chunk = await this.run.persistently(() => this.walker.next(after, limit));
         if (!chunk) break;
         after = chunk.after;
-        const tally = this.batch(chunk);
-        tally.catch(() => undefined);
-        batches.push({ after, tally });
-        if (batches.length >= concurrency) await this.count(batches.shift()!);
+        batches.push(this.batch(chunk));
+        while (this.comparing.size >= concurrency) await Promise.race(this.comparing);
+        while (batches[0]?.ended || batches.length >= concurrency + RECHECKED) await this.count(batches.shift()!);
         await this.run.throttle(chunk.rows.length);
         limit = this.nextLimit(batchSize);
       }
@@ -71,12 +74,28 @@ export class RowPhase {
     return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.largestRow)));
   }
 
-  private async batch(chunk: RowChunk): Promise<VerifyTally> {
+  private batch({ rows, after }: RowChunk): Batch {
+    const { length } = rows;
+    const comparing = this.run.persistently(() => this.compare(rows));
+    const compared = comparing.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.comparing.add(compared);
+    void compared.finally(() => this.comparing.delete(compared));
+    const batch: Batch = { after, tally: comparing.then((suspects) => this.handle(suspects, length)), ended: false };
+    const end = () => {
+      batch.ended = true;
+    };
+    batch.tally.then(end, end);
+    return batch;
+  }
+
+  private handle(suspects: readonly Suspect[], rows: number): Promise<VerifyTally> {
     const { options, handler } = this.run.parts;
-    const suspects = await this.run.persistently(() => this.compare(chunk.rows));
     return this.run.persistently(async () => {
       const tally = new VerifyTally(options.maxExamples);
-      tally.count('rows', chunk.rows.length);
+      tally.count('rows', rows);
       await handler.handle(suspects, tally);
       return tally;
     });

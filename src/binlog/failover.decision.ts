@@ -17,8 +17,12 @@ export type ResumePoint =
   | { readonly kind: 'position'; readonly file: string; readonly position: number };
 
 export type ResumeDecision =
-  /** Nothing is missing. `switched`: it is another server than before. */
-  | { readonly kind: 'resume-by-gtid'; readonly resume: ResumePoint; readonly switched: boolean }
+  /**
+   * The server has all that the checkpoint names. `verify`: why every table must be verified nevertheless, or null. On another
+   * server than before it must: the checkpoint lies in MySQL itself, so where transactions were lost at the fail-over, the
+   * checkpoints that named them were lost too, and only the index knows of them.
+   */
+  | { readonly kind: 'resume-by-gtid'; readonly resume: ResumePoint; readonly verify: string | null }
   /** Nothing is missing, on the same server; not every transaction has a GTID. */
   | { readonly kind: 'resume-by-position'; readonly resume: ResumePoint }
   /** The server no longer has changes that were never seen. Read from `resume` on, and verify every table meanwhile. */
@@ -54,7 +58,7 @@ const FIRST_POSITION = 4;
  *
  * | GTIDs on both sides                                         | decision                                            |
  * |-------------------------------------------------------------|-----------------------------------------------------|
- * | the server has all that was seen, and purged only such      | `resume-by-gtid`                                    |
+ * | the server has all that was seen, and purged only such      | `resume-by-gtid`; on another server, with `verify`  |
  * | it purged some that were not seen                           | `purged`, from what was seen and purged on          |
  * | it lacks some that were seen                                | `errant`, from what both have on                    |
  * | same server, but its log ends before the checkpoint's place | `errant`: the log was reset; numbers are used again |
@@ -102,7 +106,11 @@ function byGtid(checkpoint: BinlogCoordinates, seen: GtidSet, server: ServerFact
     const reason = `The server ${server.serverUuid} has purged transactions that were never seen: ${lostText}.`;
     return { kind: 'purged', lost: lostText, reason, resume };
   }
-  return { kind: 'resume-by-gtid', resume: { kind: 'gtid-set', gtidSet: seen.toString() }, switched: !same };
+  const verify = same
+    ? null
+    : `This is the server ${server.serverUuid}, and the checkpoint is of ${checkpoint.serverUuid}: what was lost at the fail-over ` +
+      'cannot be told from the log.';
+  return { kind: 'resume-by-gtid', resume: { kind: 'gtid-set', gtidSet: seen.toString() }, verify };
 }
 
 function byPosition(checkpoint: BinlogCoordinates, server: ServerFacts): ResumeDecision {

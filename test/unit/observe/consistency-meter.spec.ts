@@ -20,7 +20,11 @@ describe('the consistency meter', () => {
       sinceMs: now,
       applied: 0,
       shares: [1, 2, 10, 60].map((withinSeconds) => ({ withinSeconds, changes: 0, share: 1 })),
-      ...{ meanMs: 0, p50Ms: 0, p99Ms: 0, maxMs: 0, histogram: [] },
+      meanMs: 0,
+      p50Ms: 0,
+      p99Ms: 0,
+      maxMs: 0,
+      histogram: [],
       inconsistent: { rows: 0, oldestMs: 0, olderThan: [1, 2, 10, 60].map((seconds) => ({ seconds, rows: 0 })) },
       periods: [],
     });

@@ -35,6 +35,13 @@ export interface AloneMark {
   readonly version: number;
 }
 
+/** One look at MySQL's clock. */
+export interface ClockReading {
+  readonly version: number;
+  /** `2026-01-02 03:04:05.123456`, UTC. */
+  readonly deadline: string;
+}
+
 const INTEGERS = new Set(['tinyint', 'smallint', 'mediumint', 'int', 'bigint']);
 const STRINGS = new Set(['char', 'varchar', 'binary', 'varbinary']);
 
@@ -59,26 +66,48 @@ export class GroupStatements {
     this.always = binding.columns.filter(({ codec, name }) => codec.generated || this.changesByItself(name));
   }
 
-  /** One statement for all rows; a row's missing columns take their defaults. */
+  /**
+   * The version and the deadline that a row prepared now gets, by MySQL's clock. As literals they cost MySQL 0.005 ms less of
+   * each row than as expressions, which pays for the round trip from about a hundred rows on.
+   */
+  clock(deadlineMicros: number): Statement {
+    const sql = `SELECT CAST(${NOW_MICROS} AS UNSIGNED) AS version, CAST(${DEADLINE} AS CHAR) AS deadline`;
+    return { sql, values: [deadlineMicros] };
+  }
+
+  /** Those of the rows that are there, their keys as `k0` …. */
+  present(keys: readonly RowKey[]): Statement {
+    const columns = this.binding.key.map(({ codec }, at) => `${codec.text} AS k${at}`).join(', ');
+    return {
+      sql: `SELECT ${columns} FROM ${this.binding.table} WHERE ${this.rows.keyIs(keys.length)}`,
+      values: keys.flatMap((key) => key.parameters),
+    };
+  }
+
+  /** One statement for all rows; a row's missing columns take their defaults. `clock`: what `clock` answered. */
   insert(
     columns: readonly BoundColumn[],
     rows: readonly ReadonlyMap<string, unknown>[],
     deadlineMicros: number,
     token?: string,
+    clock?: ClockReading,
   ): Statement {
     const { decider } = this.binding;
     const fields = { operation: 'insert', next: 'present', before: 'absent', decider, token, previous: null };
-    const pending = JSON.stringify(fields);
+    const version = clock ? clock.version : `CAST(${NOW_MICROS} AS UNSIGNED)`;
+    const deadline = clock ? `'${clock.deadline}'` : DEADLINE.replace('?', String(deadlineMicros));
+    // No quote and no backslash in it: the same for every row, so it is not escaped for each.
+    const ours = `'prepare', ${version}, ${deadline}, '${JSON.stringify(fields)}'`;
     const values: unknown[] = [];
     const tuples = rows.map((row) => {
-      const own = columns.map(({ name }) => {
+      const own: string[] = columns.map(({ name }) => {
         const value = row.get(name);
         if (value === undefined) return 'DEFAULT';
         values.push(value);
         return '?';
       });
-      values.push(deadlineMicros, pending);
-      return `(${[...own, `'prepare', CAST(${NOW_MICROS} AS UNSIGNED), ${DEADLINE}, ?`].join(', ')})`;
+      own.push(ours);
+      return `(${own.join(', ')})`;
     });
     const names = [...columns.map(({ name }) => quote(name)), ...this.names].join(', ');
     return { sql: `INSERT INTO ${this.binding.table} (${names}) VALUES ${tuples.join(', ')}`, values };

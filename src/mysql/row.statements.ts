@@ -134,7 +134,8 @@ export class RowStatements {
 
   /**
    * `commit` for many rows of a single-column key: rows prepared together share their version, and lists of keys are
-   * searched, where a list of conditions is tried one by one. Parameters: all keys, then each group's version and keys.
+   * searched, where a list of conditions is tried one by one. Parameters: all keys, then each group's version and keys; of a
+   * lone group only the version.
    */
   commitGroups(sizes: readonly number[]): string {
     return `${this.flip()} WHERE ${this.groupsInPrepare(sizes)}`;
@@ -145,9 +146,10 @@ export class RowStatements {
   }
 
   private groupsInPrepare(sizes: readonly number[]): string {
-    const groups = sizes.map((size) => `(${this.version} = ? AND ${this.keyIs(size)})`);
     const rows = sizes.reduce((sum, size) => sum + size, 0);
-    return `${this.keyIs(rows)} AND (${groups.join(' OR ')}) AND ${this.state} = 'prepare'`;
+    const groups = sizes.map((size) => `(${this.version} = ? AND ${this.keyIs(size)})`).join(' OR ');
+    const versions = sizes.length === 1 ? `${this.version} = ?` : `(${groups})`;
+    return `${this.keyIs(rows)} AND ${versions} AND ${this.state} = 'prepare'`;
   }
 
   private flip(): string {

@@ -181,7 +181,8 @@ export class RowStore {
       else versions.set(version, [...key.parameters]);
     }
     const groups = [...versions.values()];
-    const parameters = [...versions].flatMap(([version, keys]) => [version, ...keys]);
+    const parameters =
+      groups.length === 1 ? [...versions.keys()] : [...versions].flatMap(([version, keys]) => [version, ...keys]);
     const sizes = groups.map(({ length }) => length);
     const sql = operation === 'commit' ? statements.commitGroups(sizes) : statements.removeGroups(sizes);
     return [sql, [...groups.flat(), ...parameters]];

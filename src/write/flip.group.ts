@@ -10,19 +10,29 @@ export type Flip = VersionedKey & { readonly operation: Operation };
 /** Resolves once the flip was carried out, or with the reason why it was not. */
 export type FlipGroup = GroupBatcher<Flip, Error | null>;
 
-const SHARED = { maxItems: 256, maxInFlight: 1, slowFactor: 3 };
+const SHARED = { maxItems: 1_024, maxInFlight: 1, slowFactor: 3 };
 const ALONE = { maxItems: 1, maxInFlight: 64, slowFactor: 1 };
 const MAX_QUEUED = 100_000;
+/** Longer than a prepare takes, and no longer than a row may well stay in `prepare`. */
+const LINGER_MS = 5;
 
 /**
  * Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. A statement
  * that waits for somebody's row lock lets others go first, but only two of them: each holds a connection of the pool. None
  * waits longer than its writers do (`timeoutMs`): rows that somebody has locked by then are left to settlers, who never
  * wait for locks, so that foreign locks cannot keep a table's flips up.
+ *
+ * Flips that no caller waits for (`lazy`) give way to the next prepare: a caller who goes on at once would meet his last flip's
+ * sync of the logs. They follow it, while its document is on its way and MySQL has nothing to do.
  */
-export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: number): FlipGroup {
+export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: number, lazy: boolean): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(
-    { ...(shared ? SHARED : ALONE), maxBytes: Number.MAX_SAFE_INTEGER, maxQueued: MAX_QUEUED },
+    {
+      ...(shared ? SHARED : ALONE),
+      maxBytes: Number.MAX_SAFE_INTEGER,
+      maxQueued: MAX_QUEUED,
+      lingerMs: lazy ? LINGER_MS : 0,
+    },
     {
       refuse: (queued) =>
         new OverloadedError(`${queued} rows of ${store.binding.name} are already waiting to be flipped.`),

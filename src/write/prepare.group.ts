@@ -1,16 +1,18 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { BoundColumn } from '../entity/entity.binding.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { keyOfEntity, type RowKey } from '../entity/row.key.js';
+import { keyOfEntity, keyOfImage, type RowKey } from '../entity/row.key.js';
 import { OutcomeUnknownError, OverloadedError } from '../errors.js';
 import { isSpatial } from '../mysql/driver.codec.js';
-import { GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
+import { type ClockReading, GroupStatements, type PlannedUpdate, type Statement } from '../mysql/group.statements.js';
+import { versionOf } from '../mysql/row.values.js';
 import { primaryRunner } from '../mysql/statement.timeout.js';
 import type { PendingWrite } from '../protocol/row.js';
 import { insertValues, NOT_PLAIN } from './column.values.js';
 import { GroupBatcher } from './group.batcher.js';
 import { LonePrepare } from './prepare.alone.js';
 import { type PrepareAnswer as Answer, SINGLY } from './prepare.answer.js';
+import { type Attempt, keyImageOf, type Placed, prepareDividing } from './prepare.dividing.js';
 import {
   type Change,
   type Insert,
@@ -31,6 +33,8 @@ export { SINGLY } from './prepare.answer.js';
 
 const LIMITS = { maxItems: 64, maxBytes: 4 * 1024 * 1024, maxInFlight: 2, slowFactor: 8, maxQueued: 100_000 };
 const MICROS_PER_MS = 1_000;
+/** From so many rows on one look at MySQL's clock is cheaper than a look for each row. */
+const MIN_CLOCKED = 100;
 
 /**
  * Prepares of concurrent writers share a transaction: inserts one statement, updates and removes one for each set of
@@ -63,7 +67,16 @@ export class PrepareGroup {
   }
 
   /** The prepared write, or `SINGLY`. `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */
-  prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
+  async prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
+    try {
+      return await this.prepareShared(kind, entity, options);
+    } finally {
+      // MySQL is free now, until the document is there.
+      this.context.single.flips.hurry();
+    }
+  }
+
+  private prepareShared(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
     if (!this.plainEntity || this.isWatched() || kind === 'softRemove' || kind === 'recover')
       return Promise.resolve(SINGLY);
     const { binding } = this.context;
@@ -80,35 +93,48 @@ export class PrepareGroup {
   }
 
   /**
-   * Prepares the rows of one caller in a transaction of their own. Null where they do not go together: some are new and
-   * some are not, a key is there twice, or one has to go singly. Then none was prepared.
+   * Prepares the rows of one caller: those that are new by one statement, those that are there by another. Where MySQL refuses one
+   * of them, halves of them are tried, so that a poisoned row costs its neighbours little. Null where they do not go together
+   * (a key is there twice, the entity is not plain); then none was prepared.
    */
   async prepareMany(kind: WriteKind, entities: readonly ObjectLiteral[]): Promise<Answer[] | null> {
     if (!this.plainEntity || this.isWatched() || (kind !== 'save' && kind !== 'remove')) return null;
-    const { binding } = this.context;
-    const keys = entities.map((entity) => keyOfEntity(binding, entity));
-    const given = keys.filter((key) => key !== undefined);
-    if (new Set(given.map(({ id }) => id)).size < given.length) return null;
+    const { binding, options } = this.context;
     if (kind === 'remove' && binding.shape.referencedBy.length > 0) return null;
-    const there = given.length > 0 ? await this.countExisting(given) : 0;
-    if (there === 0 && kind === 'save') {
-      const inserts = entities.map((entity, at) => this.insertOf(entity, keys[at]));
-      const whole = inserts.filter((insert) => insert !== null);
-      const numbered = whole.filter(({ key }) => key === undefined).length;
-      if (whole.length < inserts.length || (numbered > 0 && numbered < whole.length)) return null;
-      return this.insert(whole);
-    }
-    if (there < entities.length) return null;
-    const change = kind === 'save' ? 'update' : 'remove';
-    return this.change(
-      entities.map((entity, at) => ({ kind: change, entity, key: keys[at]!, expectedVersion: undefined })),
-    );
+    const keys = entities.map((entity) => keyOfEntity(binding, entity));
+    const there = await this.present(keys.filter((key) => key !== undefined));
+    if (!there) return null;
+    const answers = entities.map((): Answer => SINGLY);
+    const [numbered, keyed, changes]: [Placed<Insert>[], Placed<Insert>[], Placed<Change>[]] = [[], [], []];
+    entities.forEach((entity, at) => {
+      const key = keys[at];
+      if (key && there.has(key.id)) {
+        const change = kind === 'save' ? 'update' : 'remove';
+        changes.push({ at, item: { kind: change, entity, key, expectedVersion: undefined } });
+      } else if (kind === 'save') {
+        const item = this.insertOf(entity, key);
+        if (item) (item.key ? keyed : numbered).push({ at, item });
+      }
+    });
+    // Rows that were prepared first must not wait for their index request until their deadline has passed.
+    const divideUntil = performance.now() + options.deadlineMs / 4;
+    await prepareDividing(numbered, (items) => this.tryInsert(items), answers, divideUntil);
+    await prepareDividing(keyed, (items) => this.tryInsert(items), answers, divideUntil);
+    await prepareDividing(changes, (items) => this.tryChange(items), answers, divideUntil);
+    return answers;
   }
 
-  private async countExisting(keys: readonly RowKey[]): Promise<number> {
-    const runner = primaryRunner(this.context.binding.dataSource);
+  /** The ids of those of the keys that are there. Null where two of them are one row, also by the table's collation. */
+  private async present(keys: readonly RowKey[]): Promise<Set<string> | null> {
+    const asked = new Set(keys.map(({ id }) => id));
+    if (asked.size < keys.length) return null;
+    if (keys.length === 0) return asked;
+    const { binding } = this.context;
+    const runner = primaryRunner(binding.dataSource);
     try {
-      return (await query(runner, this.statements.images(keys))).length;
+      const rows = await query(runner, this.statements.present(keys));
+      const found = rows.map((row) => keyOfImage(binding, keyImageOf(binding, row)).id);
+      return found.every((id) => asked.has(id)) ? new Set(found) : null;
     } finally {
       await runner.release();
     }
@@ -144,14 +170,24 @@ export class PrepareGroup {
     return items.length === 1 && this.context.binding.decider === 'elasticsearch';
   }
 
-  private insert(items: readonly Insert[]): Promise<Answer[]> {
+  private async insert(items: readonly Insert[]): Promise<Answer[]> {
+    return (await this.tryInsert(items)).answers;
+  }
+
+  private async change(items: readonly Change[]): Promise<Answer[]> {
+    return (await this.tryChange(items)).answers;
+  }
+
+  private tryInsert(items: readonly Insert[]): Promise<Attempt> {
     const { binding, options } = this.context;
     const columns = binding.columns.filter(({ name }) => items.some(({ values }) => values.has(name)));
     const rows = items.map(({ values }) => values);
-    if (this.goesAlone(items)) return this.alone.insert(columns, items[0]).then((answer) => [answer]);
+    if (this.goesAlone(items)) return this.alone.insert(columns, items[0]).then((answer) => ({ answers: [answer] }));
     const pending = pendingInsert(this.context);
     return this.inTransaction(items.length, async (runner) => {
-      await query(runner, this.statements.insert(columns, rows, options.deadlineMs * MICROS_PER_MS));
+      const deadlineMicros = options.deadlineMs * MICROS_PER_MS;
+      const clock = items.length < MIN_CLOCKED ? undefined : await this.readClock(runner, deadlineMicros);
+      await query(runner, this.statements.insert(columns, rows, deadlineMicros, undefined, clock));
       const given = items[0]!.key !== undefined;
       const images = given
         ? await query(runner, this.statements.images(items.map(({ key }) => key!)))
@@ -161,8 +197,13 @@ export class PrepareGroup {
     });
   }
 
-  private change(items: readonly Change[]): Promise<Answer[]> {
-    if (this.goesAlone(items)) return this.alone.change(items[0]).then((answer) => [answer]);
+  private async readClock(runner: QueryRunner, deadlineMicros: number): Promise<ClockReading> {
+    const [row] = await query(runner, this.statements.clock(deadlineMicros));
+    return { version: versionOf(row!['version']), deadline: String(row!['deadline'] as string) };
+  }
+
+  private tryChange(items: readonly Change[]): Promise<Attempt> {
+    if (this.goesAlone(items)) return this.alone.change(items[0]).then((answer) => ({ answers: [answer] }));
     return this.inTransaction(items.length, async (runner) => {
       const answers = items.map((): PreparedWrite | typeof SINGLY => SINGLY);
       const locked = this.byKey(await query(runner, this.statements.lock(items.map(({ key }) => key))));
@@ -206,7 +247,7 @@ export class PrepareGroup {
   private async inTransaction(
     size: number,
     body: (runner: QueryRunner) => Promise<(PreparedWrite | typeof SINGLY)[]>,
-  ): Promise<Answer[]> {
+  ): Promise<Attempt> {
     const runner = primaryRunner(this.context.binding.dataSource);
     let answers: (PreparedWrite | typeof SINGLY)[] = [];
     try {
@@ -215,13 +256,15 @@ export class PrepareGroup {
       const prepared = answers.filter((answer): answer is PreparedWrite => answer !== SINGLY);
       if (prepared.length > 0) await commitPrepare(runner, prepared);
       else await runner.rollbackTransaction();
-      return answers;
+      return { answers };
     } catch (error) {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-      if (!(error instanceof OutcomeUnknownError)) return Array.from({ length: size }, () => SINGLY);
-      return answers.map((answer) =>
-        answer === SINGLY ? SINGLY : outcomeUnknown(answer, CONNECTION_BROKE, error.cause),
-      );
+      if (!(error instanceof OutcomeUnknownError)) {
+        return { answers: Array.from({ length: size }, () => SINGLY), error };
+      }
+      const { cause } = error;
+      const unknown = (answer: PreparedWrite) => outcomeUnknown(answer, CONNECTION_BROKE, cause);
+      return { answers: answers.map((answer) => (answer === SINGLY ? SINGLY : unknown(answer))) };
     } finally {
       await runner.release();
     }

@@ -1,5 +1,6 @@
 import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
+import { StatementTimeoutError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
 import { SINGLY } from './prepare.group.js';
@@ -14,6 +15,9 @@ interface Preparation<Entity extends ObjectLiteral> {
   readonly prepared: Map<number, PreparedWrite<Entity>>;
   readonly refused: Map<number, Error>;
 }
+
+/** So many rows in a row met a MySQL that does not answer: the others are not made to wait for the same, one by one. */
+const MAX_SILENCES = 3;
 
 export interface ChunkOptions {
   /** Whether the caller's objects are completed from the database, as `save` does. */
@@ -54,10 +58,15 @@ export class ChunkWriter {
     if (prepared.size === chunk.length && shared) wholeIsPrepared();
     const outcomes = Array.from<WriteOutcome<Entity>>({ length: chunk.length });
     if (shared) await this.complete(preparation, outcomes);
+    let silences: StatementTimeoutError[] = [];
     for (const [at, entity] of chunk.entries()) {
-      const error = refused.get(at);
       if (outcomes[at]) continue;
-      outcomes[at] = error ? { status: 'failed', entity, error } : await this.writeSingly(entity);
+      const error = refused.get(at) ?? silences[MAX_SILENCES - 1];
+      const outcome = error ? ({ status: 'failed', entity, error } as const) : await this.writeSingly(entity);
+      outcomes[at] = outcome;
+      if (error) continue;
+      const silent = outcome.status === 'failed' && outcome.error instanceof StatementTimeoutError;
+      silences = silent ? [...silences, outcome.error as StatementTimeoutError] : [];
     }
     return outcomes;
   }

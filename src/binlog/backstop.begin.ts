@@ -46,7 +46,8 @@ export async function whereToBegin(
   const decision = decideResume(checkpoint, facts);
   const start = startOf(decision.resume);
   if (decision.kind === 'resume-by-gtid' || decision.kind === 'resume-by-position') {
-    return { start, serverUuid, at: checkpoint, back: false, verify: null };
+    const verify = decision.kind === 'resume-by-gtid' ? decision.verify : null;
+    return { start, serverUuid, at: checkpoint, back: false, verify };
   }
   return { start, serverUuid, at: coordinatesOf(decision.resume, serverUuid), back: true, verify: decision.reason };
 }

@@ -114,16 +114,16 @@ export type GoneVerdict =
   | { readonly kind: 'fine' | 'read-row' }
   /** Delete the document at this external version. Applied: done. 409: look again, as `conflicted`. */
   | { readonly kind: 'delete'; readonly version: number }
-  /** The key has a new row, and the old one's request may still come: settle the row (`wait`), or drive it at a version above this. */
+  /** The key has a new row, and a request of the old one may still come: settle the row (`wait`), or drive it at a version above this. */
   | { readonly kind: 'wait' | 'redrive'; readonly above: number };
 
 /**
  * A row is gone (`check-gone`, `adopt-gone`). `slot` is looked at first, then `row` is read (undefined while it was not): a
  * row that is there afterwards has a later event. `conflicted`: a delete of ours for this event was answered 409 before.
  *
- * A document is deleted at one above its own version and not at a clock's time: a later insert under the same key can have a version below "now".
- * If the row was undecided and its write brings a document, the request may still be on its way: deleting at its
- * version takes its slot, even where there is no document yet.
+ * A document is deleted at one above its own version, and not below the row's: whoever settled the row may have a request for it on its
+ * way. Never at a clock's time: a later insert under the same key can have a version below "now". If the row was undecided and its write
+ * brings a document, the delete takes that write's slot, even where there is no document yet.
  */
 export function decideGone(
   mark: GoneMark,
@@ -131,10 +131,10 @@ export function decideGone(
   row: RowMark | null | undefined,
   conflicted = false,
 ): GoneVerdict {
-  const fence = mark.state === 'prepare' && mark.operation !== 'delete' ? mark.version : 0;
-  if (!slot.found && (fence === 0 || conflicted)) return { kind: 'fine' };
+  const undecided = mark.state === 'prepare' && mark.operation !== 'delete';
+  if (!slot.found && (!undecided || conflicted)) return { kind: 'fine' };
   if (row === undefined) return { kind: 'read-row' };
-  if (row === null) return { kind: 'delete', version: Math.max(slot.found ? slot.version + 1 : 0, fence) };
-  if (row.version > fence) return { kind: 'fine' };
-  return { kind: row.state === 'prepare' ? 'wait' : 'redrive', above: fence };
+  if (row === null) return { kind: 'delete', version: Math.max(slot.found ? slot.version + 1 : 0, mark.version) };
+  if (row.version > mark.version) return { kind: 'fine' };
+  return { kind: row.state === 'prepare' ? 'wait' : 'redrive', above: mark.version };
 }

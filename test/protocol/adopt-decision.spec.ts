@@ -52,8 +52,10 @@ describe('what the backstop does about a change', () => {
     const gone = { ...commit(5), operation: null };
     expect(decideGone(gone, nothing, undefined)).toEqual({ kind: 'fine' });
     expect(decideGone(gone, holds(4), undefined)).toEqual({ kind: 'read-row' });
-    expect(decideGone(gone, holds(4), commit(0))).toEqual({ kind: 'fine' });
-    expect(decideGone(gone, holds(4), null)).toEqual({ kind: 'delete', version: 5 });
+    expect(decideGone(gone, holds(4), commit(8))).toEqual({ kind: 'fine' });
+    expect(decideGone(gone, holds(4), commit(0))).toEqual({ kind: 'redrive', above: 5 });
+    expect(decideGone(gone, holds(2), null)).toEqual({ kind: 'delete', version: 5 });
+    expect(decideGone(gone, holds(5), null)).toEqual({ kind: 'delete', version: 6 });
     expect(decideGone({ ...prepare(7), operation: 'delete' }, nothing, undefined)).toEqual({ kind: 'fine' });
   });
 

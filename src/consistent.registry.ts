@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
@@ -11,7 +10,14 @@ import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
 import type { EntityContext, Lane } from './entity/entity.context.js';
-import { ConsistentError, IndexUnavailableError, InvalidOptionsError, InvalidSchemaError } from './errors.js';
+import {
+  ConsistentError,
+  IndexUnavailableError,
+  InvalidOptionsError,
+  InvalidSchemaError,
+  StatementTimeoutError,
+} from './errors.js';
+import { isConnectionLost } from './mysql/mysql.errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
 import { limitStatements, queryPrimary } from './mysql/statement.timeout.js';
@@ -22,11 +28,16 @@ import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
 import { Settler } from './settle/settler.js';
 import { Verifier } from './verify/verifier.js';
+import { retryAtStartup } from './startup.retry.js';
 import { BypassGuardSubscriber } from './write/bypass.guard.js';
 import { makeFlipGroup } from './write/flip.group.js';
 import { makeIndexGroup } from './write/index.group.js';
 import { PrepareGroup } from './write/prepare.group.js';
 import { Writer } from './write/writer.js';
+
+/** For one request at the start. A silent cluster must leave time for another try. */
+const MAX_BOOTSTRAP_REQUEST_MS = 10_000;
+const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
 
 interface Registration {
   readonly definition: ConsistentDefinition;
@@ -148,11 +159,8 @@ export class ConsistentRegistry implements ConsistentRuntime {
     checkEntity(metadata);
     const names = consistencyNames(metadata);
     const database = metadata.database ?? (dataSource.driver.database as string);
-    const shape = await introspectTable(
-      (sql, parameters) => queryPrimary(dataSource, sql, parameters),
-      database,
-      metadata.tableName,
-    );
+    const query = (sql: string, parameters?: unknown[]) => queryPrimary(dataSource, sql, parameters);
+    const shape = await this.withMysql(() => introspectTable(query, database, metadata.tableName));
     for (const warning of checkTable(metadata, shape, names, this.options.bypassGuard)) this.logger.warn(warning);
     const binding = new EntityBinding(
       dataSource,
@@ -174,33 +182,40 @@ export class ConsistentRegistry implements ConsistentRuntime {
   /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
   private async prepareIndex({ alias, options: { mappings, settings } }: EntityBinding): Promise<void> {
     const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
-    const until = performance.now() + startupTimeoutMs;
-    for (let pauseMs = 100; ; pauseMs = Math.min(2 * pauseMs, 2_000)) {
-      try {
-        await ensureIndex(this.client, {
-          alias,
-          ...(mappings ? { mappings } : {}),
-          ...(settings ? { settings } : {}),
-          gcDeletesMs,
-          createIndex,
-        });
-        return;
-      } catch (error) {
-        if (error instanceof ConsistentError || classifyFailure(error).kind === 'refused') throw error;
-        if (performance.now() + pauseMs > until) {
-          throw new IndexUnavailableError(
-            `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +
-              `${(error as Error).message}. Check \`elasticsearch.node\` and that the cluster is up.`,
-            { alias },
-            error,
-          );
-        }
-        this.logger.warn(
-          `Elasticsearch is not there yet (index "${alias}"); trying again: ${(error as Error).message}`,
-        );
-        await sleep(pauseMs);
-      }
-    }
+    // The client has no time limit of its own: one request that is never answered would keep the application from starting.
+    const requestTimeout = Math.max(MIN_BOOTSTRAP_REQUEST_MS, Math.min(MAX_BOOTSTRAP_REQUEST_MS, startupTimeoutMs / 3));
+    const client = this.client.child({ requestTimeout, maxRetries: 0 });
+    const index = {
+      alias,
+      ...(mappings ? { mappings } : {}),
+      ...(settings ? { settings } : {}),
+      gcDeletesMs,
+      createIndex,
+    };
+    const isFinal = (error: unknown) => error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
+    await retryAtStartup(() => ensureIndex(client, index), {
+      timeoutMs: startupTimeoutMs,
+      isFinal,
+      onRetry: ({ message }) =>
+        this.logger.warn(`Elasticsearch is not there yet (index "${alias}"); trying again: ${message}`),
+    }).catch((error: unknown) => {
+      if (isFinal(error)) throw error;
+      throw new IndexUnavailableError(
+        `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +
+          `${(error as Error).message}. Check \`elasticsearch.node\` and that the cluster is up.`,
+        { alias },
+        error,
+      );
+    });
+  }
+
+  /** A connection that breaks at the wrong moment must not end the start. What MySQL refuses is thrown at once. */
+  private withMysql<T>(step: () => Promise<T>): Promise<T> {
+    return retryAtStartup(step, {
+      timeoutMs: this.options.startupTimeoutMs,
+      isFinal: (error) => !(error instanceof StatementTimeoutError) && !isConnectionLost(error),
+      onRetry: ({ message }) => this.logger.warn(`MySQL did not answer at the start; trying again: ${message}`),
+    });
   }
 
   private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {
@@ -210,7 +225,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
     const lane = (shared: boolean): Lane => ({
       index: makeIndexGroup(documents, binding, shared),
-      flips: makeFlipGroup(store, shared, options.writeTimeoutMs),
+      flips: makeFlipGroup(store, shared, options.writeTimeoutMs, options.acknowledge === 'indexed'),
     });
     const many = lane(true);
     const single = options.groupCommit ? many : lane(false);
@@ -242,7 +257,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     let entry = this.parkedStores.get(dataSource);
     if (!entry) {
       const store = new ParkedStore(dataSource);
-      const ready = this.checkSession(dataSource).then(() => store.ensureTable());
+      const ready = this.withMysql(() => this.checkSession(dataSource).then(() => store.ensureTable()));
       entry = { store, ready };
       this.parkedStores.set(dataSource, entry);
     }

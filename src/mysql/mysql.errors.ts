@@ -15,6 +15,7 @@ interface DriverError {
 }
 
 export const ER_DUP_ENTRY = 1062;
+const NETWORK_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'PROTOCOL_CONNECTION_LOST']);
 const ER_LOCK_DEADLOCK = 1213;
 /** SQLSTATE classes: data exception, integrity constraint violation, SIGNAL by a trigger. */
 const REFUSED_CLASSES = new Set(['21', '22', '23', '45']);
@@ -49,6 +50,12 @@ export function isNeverSent(error: unknown): boolean {
   if (error instanceof StatementTimeoutError) return error.data['statement'] === null;
   const { driverError } = error as { driverError?: Error };
   return !driverError || driverError.message.startsWith("Can't add new command when connection is in closed state");
+}
+
+/** True when the driver says that the connection broke, or could not be made. */
+export function isConnectionLost(error: unknown): boolean {
+  const { fatal, code } = driverErrorOf(error);
+  return !isServerAnswer(error) && (fatal === true || NETWORK_CODES.has(code ?? ''));
 }
 
 export function classifyMysqlError(error: unknown): MysqlFailure {

@@ -51,10 +51,11 @@ async function main(): Promise<number> {
   return outcome.clean ? 0 : 1;
 }
 
-function tell({ judgement, report, parked, notes, seconds }: ChaosOutcome, ui: ChaosProgress): void {
+function tell({ judgement, report, parked, notes, failures, seconds }: ChaosOutcome, ui: ChaosProgress): void {
   const answers = Object.entries(judgement.answers).sort(([, a], [, b]) => b - a);
   for (const [answer, times] of answers) ui.say(`  ${String(times).padStart(8)}  ${answer}`);
   for (const note of notes) ui.say(`note: ${note}`);
+  for (const failure of failures.slice(0, 20)) ui.say(`FAILED: ${failure}`);
   for (const { key, what } of judgement.differences.slice(0, 20)) ui.say(`different: ${key} ${what}`);
   for (const row of parked.slice(0, 20)) ui.say(`parked: ${row}`);
   if (judgement.badHistories[0])
@@ -62,7 +63,7 @@ function tell({ judgement, report, parked, notes, seconds }: ChaosOutcome, ui: C
   ui.say(
     `${report.writes} writes and ${judgement.reads} reads in ${seconds} s, ${report.kills} kills: ` +
       `${report.lost} lost, ${report.divergent} divergent, ${report.stuck} stuck, ` +
-      `${report.parkedWithoutCause} parked without cause, ${report.nonLinearizable} of ${report.keysChecked} keys not linearizable`,
+      `${report.parkedWithoutCause} parked without cause, ${report.failures} failures of the run, ${report.nonLinearizable} of ${report.keysChecked} keys not linearizable`,
   );
 }
 

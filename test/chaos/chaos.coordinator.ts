@@ -29,6 +29,8 @@ export interface ChaosReport {
   keysChecked: number;
   nonLinearizable: number;
   kills: number;
+  /** Processes that ended by themselves, calls that did not end, faults that could not be carried out. */
+  failures: number;
 }
 
 export interface ChaosOutcome {
@@ -39,6 +41,7 @@ export interface ChaosOutcome {
   readonly folder: string;
   readonly seconds: number;
   readonly notes: readonly string[];
+  readonly failures: readonly string[];
 }
 
 export interface ChaosProgress {
@@ -61,6 +64,8 @@ const READER_LANES = 4;
 export class ChaosRun {
   private readonly folder: string;
   private readonly notes: string[] = [];
+  /** What makes the run a failed one whatever the histories say. */
+  private readonly failures: string[] = [];
   private servers!: StoreServers;
   private proxies: WorkerProxies[] = [];
   private workers: WorkerHandle[] = [];
@@ -167,7 +172,7 @@ export class ChaosRun {
         lastWrites = writes;
         lastChangeAt = performance.now();
       } else if (performance.now() - lastChangeAt > STALL_TIMEOUT_MS) {
-        this.notes.push(`no write was begun for ${STALL_TIMEOUT_MS} ms, at ${writes} of ${options.writes}`);
+        this.failures.push(`no write was begun for ${STALL_TIMEOUT_MS} ms, at ${writes} of ${options.writes}`);
         break;
       }
       this.ui.progress(`${writes} of ${options.writes} writes, ${this.kills} kills, ${episodes.length} faults to come`);
@@ -181,7 +186,7 @@ export class ChaosRun {
 
   private play(episode: Episode): void {
     const running = this.carryOut(episode).catch((error: unknown) => {
-      this.notes.push(`${episode.kind} failed: ${(error as Error).message}`);
+      this.failures.push(`${episode.kind} could not be carried out: ${(error as Error).message}`);
     });
     this.under.add(running);
     void running.finally(() => this.under.delete(running));
@@ -216,8 +221,13 @@ export class ChaosRun {
     await Promise.all(this.under);
     for (const proxies of this.proxies) await proxies.heal();
     await Promise.all(this.workers.map((worker) => worker.stop(STOP_TIMEOUT_MS)));
-    const deaths = this.workers.reduce((sum, worker) => sum + worker.unexpectedDeaths, 0);
-    if (deaths > 0) this.notes.push(`${deaths} processes ended by themselves and were started again; see their logs`);
+    for (const { process, phase, status, log } of this.workers.flatMap((worker) => worker.unexpectedEnds)) {
+      this.failures.push(`${process} ended by itself while ${phase}, with ${status}; the end of its log:\n${log}`);
+    }
+    for (const worker of this.workers.filter(({ overdue }) => overdue)) {
+      const last = worker.histories.at(-1)!.process;
+      this.failures.push(`${last} had not ended its operations ${STOP_TIMEOUT_MS} ms after it was told to`);
+    }
   }
 
   private async conclude(begun: number): Promise<ChaosOutcome> {
@@ -246,9 +256,16 @@ export class ChaosRun {
       keysChecked: judgement.keysChecked,
       nonLinearizable: judgement.nonLinearizable,
       kills: this.kills,
+      failures: this.failures.length,
     };
     const clean =
-      report.lost + report.divergent + report.stuck + report.parkedWithoutCause + report.nonLinearizable === 0;
+      report.failures +
+        report.lost +
+        report.divergent +
+        report.stuck +
+        report.parkedWithoutCause +
+        report.nonLinearizable ===
+      0;
     const outcome: ChaosOutcome = {
       report,
       clean,
@@ -257,6 +274,7 @@ export class ChaosRun {
       folder: this.folder,
       seconds: Math.round((performance.now() - begun) / 1_000),
       notes: this.notes,
+      failures: this.failures,
     };
     const schedule = scheduleFaults(this.options);
     writeFileSync(

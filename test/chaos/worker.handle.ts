@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,16 +8,29 @@ import type { FromWorker, ToWorker, WorkerOptions } from './worker.messages.js';
 
 const PROGRAM = fileURLToPath(new URL('./worker.process.js', import.meta.url));
 const RESTART_PAUSE_MS = 250;
+/** Of a log, in an UnexpectedEnd. */
+const MAX_LOG_CHARACTERS = 4_000;
 
 export type WorkerPlan = Omit<WorkerOptions, 'historyPath' | 'from' | 'life'>;
+
+/** A process that ended although nobody told or killed it: a fault of the library or of the harness. */
+export interface UnexpectedEnd {
+  readonly process: string;
+  /** `starting` before its application was up. */
+  readonly phase: 'starting' | 'working';
+  readonly status: number | string | null;
+  /** What it said last. */
+  readonly log: string;
+}
 
 /** One place in the run for a process: started again whenever it dies before its work is done. */
 export class WorkerHandle {
   /** Names of the histories that its lives have written, with their files. */
   readonly histories: { readonly process: string; readonly path: string }[] = [];
-  /** Deaths that nobody ordered. */
-  unexpectedDeaths = 0;
+  readonly unexpectedEnds: UnexpectedEnd[] = [];
   finished = false;
+  /** It did not end its operations when it was told to: some call has no time limit. */
+  overdue = false;
   private readonly begunBefore = { operations: 0, writes: 0 };
   private progress = { operations: 0, writes: 0 };
   private child: ChildProcess | undefined;
@@ -77,15 +90,12 @@ export class WorkerHandle {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     this.tell({ kind: 'stop' });
-    const late = new AbortController();
-    await Promise.race([
-      ended,
-      sleep(timeoutMs, undefined, { signal: late.signal })
-        .then(() => child.kill('SIGKILL'))
-        .catch(() => undefined),
-    ]);
-    late.abort();
+    const timer = setTimeout(() => {
+      this.overdue = timeoutMs > 0;
+      child.kill('SIGKILL');
+    }, timeoutMs);
     await ended;
+    clearTimeout(timer);
   }
 
   private tell(message: ToWorker): void {
@@ -108,7 +118,14 @@ export class WorkerHandle {
     this.begunBefore.operations += this.progress.operations;
     this.begunBefore.writes += this.progress.writes;
     this.progress = { operations: 0, writes: 0 };
-    if (!this.killing && !this.stopping) this.unexpectedDeaths++;
+    const { process } = this.histories.at(-1)!;
+    const status = child.exitCode ?? child.signalCode;
+    // One that is stopped goes with status 0, or is killed because it takes too long.
+    const ordered = this.killing || (this.stopping && (status === 0 || status === 'SIGKILL'));
+    if (!ordered) {
+      const log = readFileSync(join(this.folder, `${process}.log`), 'utf8').slice(-MAX_LOG_CHARACTERS);
+      this.unexpectedEnds.push({ process, phase: this.ready ? 'working' : 'starting', status, log });
+    }
     this.killing = false;
     await sleep(RESTART_PAUSE_MS);
     if (!this.stopping) this.start();

@@ -27,13 +27,13 @@ class Worker {
   constructor(private readonly options: WorkerOptions) {}
 
   async run(): Promise<void> {
-    const application = await this.start();
-    const history = new HistoryWriter(this.options.historyPath);
-    const runner = new OperationRunner(application, history);
     process.on('message', (message: ToWorker) => {
       if (message.kind === 'stop') this.stopping = true;
       else jumpClock(message.offsetMs);
     });
+    const application = await this.start();
+    const history = new HistoryWriter(this.options.historyPath);
+    const runner = new OperationRunner(application, history);
     tell({ kind: 'ready' });
     const reports = setInterval(() => tell({ kind: 'progress', ...this.progress }), PROGRESS_MS);
     await Promise.all(Array.from({ length: this.options.lanes }, () => this.lane(runner)));

@@ -23,9 +23,24 @@ export interface BinlogColumn {
   /** MySQL's type in upper case, as in information_schema's DATA_TYPE: `BIGINT`, `DATETIME`, `ENUM` … */
   readonly type: string;
   readonly unsigned: boolean;
+  /** Digits after the second (TIME, DATETIME, TIMESTAMP) or after the decimal point (DECIMAL), else null. */
+  readonly decimals?: number | null;
 }
 
-/** Values by column name, as the client decodes them. `image.decoder.ts` makes exact texts of them. */
+/**
+ * Values by column name, as the source decodes them; null is NULL. `image.decoder.ts` makes exact texts of them.
+ *
+ * | type | value |
+ * |---|---|
+ * | TINYINT … INT, YEAR, FLOAT, DOUBLE | number |
+ * | BIGINT | number where that is exact, else string |
+ * | DECIMAL, BIT | string of digits |
+ * | DATE, TIME, DATETIME | string as MySQL prints it |
+ * | TIMESTAMP | string: seconds since 1970 in UTC with the column's digits; 0 for the zero date |
+ * | CHAR, VARCHAR, TEXT, ENUM, SET | string, or `UndecodedText` in a character set that cannot be decoded exactly |
+ * | BINARY, VARBINARY, BLOB, GEOMETRY, VECTOR | Buffer: the stored bytes |
+ * | JSON | `BinaryJson`: `bytes` to compare, `toString()` for MySQL's own text, made when asked for |
+ */
 export type BinlogValues = Readonly<Record<string, unknown>>;
 
 export interface RowChange {
@@ -35,9 +50,13 @@ export interface RowChange {
   readonly after: BinlogValues | null;
 }
 
-/** A transaction begins. Only committed transactions are in the log: its rows may be worked on before its end arrives. */
+/**
+ * A transaction begins. Only committed transactions are in the log: its rows may be worked on before its end arrives.
+ * When the connection is lost before that end, the same transaction begins anew, and its rows come again.
+ */
 export interface TransactionStartEvent {
   readonly kind: 'transaction';
+  /** Empty where the server has no GTIDs (`gtid_mode` is not ON). */
   readonly gtid: string;
   /** `original_commit_timestamp`: µs since 1970 by the clock of the server where it was first committed. */
   readonly committedAtUs: number;

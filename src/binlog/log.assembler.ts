@@ -1,0 +1,383 @@
+import type {
+  BinlogPosition,
+  HeartbeatEvent,
+  SchemaChangeEvent,
+  TransactionStartEvent,
+  UndecodableEvent,
+} from './binlog.types.js';
+import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
+import { LogBytes } from './log.bytes.js';
+import { statementKind, xaName } from './statement.kind.js';
+import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
+import type { RowsKind } from './rows.decoder.js';
+import { unpackTransaction } from './transaction.payload.js';
+
+/** Rows as they came: they are decoded when the consumer takes them, so that the queue holds their bytes only. */
+export interface UndecodedRows {
+  readonly kind: 'undecoded-rows';
+  readonly table: TableDescription;
+  readonly rows: RowsKind;
+  readonly hasExtra: boolean;
+  readonly body: Buffer;
+  readonly at: BinlogPosition;
+}
+
+export interface TransactionEnd {
+  readonly kind: 'end';
+  /** Empty for a transaction without one. */
+  readonly gtid: string;
+  /** It was passed over: nothing else of it was put. */
+  readonly skipped: boolean;
+  readonly at: BinlogPosition;
+}
+
+export type AssembledItem =
+  UndecodedRows | TransactionEnd | TransactionStartEvent | SchemaChangeEvent | HeartbeatEvent | UndecodableEvent;
+
+/** What comes out of the assembler, and what it asks. */
+export interface AssemblerPort {
+  /** Asked at each statement, so the answer may change while it runs. */
+  wanted(schema: string, table: string): boolean;
+  /** Transactions before the wanted start are passed over without a word. */
+  skipped(transaction: ParsedGtid, from: BinlogPosition): boolean;
+  put(item: AssembledItem, bytes: number): void;
+  /** Resolves when more can be taken. */
+  room(): Promise<void>;
+}
+
+const HEADER_BYTES = 19;
+const CHECKSUM_BYTES = 4;
+const CRC32 = 1;
+const MICROS_PER_SECOND = 1_000_000;
+/** In an event's header: who does not know the event may leave it out. */
+const IGNORABLE = 0x80;
+/** XA transactions that were prepared and wait for their end. */
+const MAX_PREPARED = 10_000;
+const XA_REASON = 'rows of an XA transaction are in the log before it is decided, so they are not used';
+
+const enum Kind {
+  Query = 2,
+  Stop = 3,
+  Rotate = 4,
+  IntVar = 5,
+  Rand = 13,
+  UserVar = 14,
+  Format = 15,
+  Xid = 16,
+  ExecuteLoad = 18,
+  TableMap = 19,
+  WriteRowsV1 = 23,
+  UpdateRowsV1 = 24,
+  DeleteRowsV1 = 25,
+  Incident = 26,
+  Heartbeat = 27,
+  RowsQuery = 29,
+  WriteRows = 30,
+  UpdateRows = 31,
+  DeleteRows = 32,
+  Gtid = 33,
+  AnonymousGtid = 34,
+  PreviousGtids = 35,
+  XaPrepare = 38,
+  PartialUpdateRows = 39,
+  TransactionPayload = 40,
+  HeartbeatV2 = 41,
+  TaggedGtid = 42,
+}
+/** They say nothing about rows, or a later event says what they meant. */
+const SILENT = new Set<number>([
+  Kind.Stop,
+  Kind.IntVar,
+  Kind.Rand,
+  Kind.UserVar,
+  Kind.RowsQuery,
+  Kind.PreviousGtids,
+  9,
+  17,
+  28,
+  36,
+  37,
+]);
+
+interface Transaction {
+  readonly gtid: string;
+  readonly skipped: boolean;
+  /** BEGIN was read: the end is an event of its own. */
+  begun: boolean;
+  /** Tables that were told to be undecodable; each is told once. */
+  readonly told: Set<string>;
+  /** Of an XA transaction. */
+  xa: { readonly name: string; readonly tables: Map<string, [string, string]> } | null;
+}
+
+/** A table of which nothing is wanted. */
+const UNWANTED = 'unwanted';
+interface KnownTable {
+  readonly body: Buffer;
+  readonly description: TableDescription;
+}
+
+/**
+ * Makes transactions of one connection's events. Knows the log's format, and nothing of connections.
+ * Throws `RangeError` when the bytes cannot be understood at all.
+ */
+export class LogAssembler {
+  file = '';
+  /** Whether `Format` was seen, and when its file was begun. */
+  fileCreatedAtMs: number | null = null;
+  private checksumBytes: number;
+  private readonly tables = new Map<number, KnownTable | typeof UNWANTED>();
+  private readonly prepared = new Map<string, Map<string, [string, string]>>();
+  private transaction: Transaction | null = null;
+
+  constructor(
+    private readonly port: AssemblerPort,
+    hasChecksums: boolean,
+  ) {
+    this.checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
+  }
+
+  /** One event with its header. A promise is returned for a compressed transaction: nothing else may come before its end. */
+  handle(event: Buffer): void | Promise<void> {
+    const position = event.readUInt32LE(13);
+    if (event[4] === Kind.TransactionPayload) {
+      return this.payload(this.bodyOf(event, this.checksumBytes), { file: this.file, position });
+    }
+    this.take(event, this.checksumBytes, position);
+  }
+
+  private bodyOf(event: Buffer, checksumBytes: number): LogBytes {
+    return new LogBytes(event, HEADER_BYTES, event.length - checksumBytes);
+  }
+
+  private async payload(body: LogBytes, at: BinlogPosition): Promise<void> {
+    if (this.transaction?.skipped) return;
+    try {
+      // The events inside have no checksums; their positions are those of the whole.
+      await unpackTransaction(
+        body,
+        (event) => this.take(event, 0, at.position),
+        () => this.port.room(),
+      );
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.undecodable(
+        null,
+        null,
+        `a compressed transaction cannot be unpacked (${error.message}); run SET PERSIST binlog_transaction_compression = OFF`,
+        at,
+      );
+      this.end(at);
+    }
+  }
+
+  private take(event: Buffer, checksumBytes: number, position: number): void {
+    const kind = event[4]! as Kind;
+    const at: BinlogPosition = { file: this.file, position };
+    const body = this.bodyOf(event, checksumBytes);
+    switch (kind) {
+      case Kind.Rotate:
+        body.skip(8);
+        this.file = body.text(body.left);
+        return;
+      case Kind.Format:
+        this.format(event);
+        return;
+      case Kind.Gtid:
+      case Kind.AnonymousGtid:
+      case Kind.TaggedGtid: {
+        const fallback = event.readUInt32LE(0) * MICROS_PER_SECOND;
+        this.begin(
+          kind === Kind.TaggedGtid
+            ? parseTaggedGtid(body, fallback)
+            : parseGtid(body, kind === Kind.AnonymousGtid, fallback),
+          at,
+          event.length,
+        );
+        return;
+      }
+      case Kind.Heartbeat:
+      case Kind.HeartbeatV2:
+        // The file's name in the first version is redundant; the second has fields. Neither is needed.
+        this.port.put({ kind: 'heartbeat', at }, 0);
+        return;
+      default:
+        if (!this.transaction?.skipped || kind === Kind.Xid || kind === Kind.Query)
+          this.inTransaction(kind, body, event, at);
+    }
+  }
+
+  private format(event: Buffer): void {
+    // Always with a checksum of its own, and before that the byte that tells whether the others have one.
+    this.checksumBytes = event[event.length - CHECKSUM_BYTES - 1] === CRC32 ? CHECKSUM_BYTES : 0;
+    this.fileCreatedAtMs ??= event.readUInt32LE(0) * 1000;
+    this.tables.clear();
+  }
+
+  private begin(parsed: ParsedGtid, at: BinlogPosition, eventBytes: number): void {
+    const skipped = this.port.skipped(parsed, { file: at.file, position: at.position - eventBytes });
+    this.transaction = { gtid: parsed.gtid, skipped, begun: false, told: new Set(), xa: null };
+    if (!skipped) {
+      this.port.put({ kind: 'transaction', gtid: parsed.gtid, committedAtUs: parsed.committedAtUs, at }, 0);
+    }
+  }
+
+  private inTransaction(kind: Kind, body: LogBytes, event: Buffer, at: BinlogPosition): void {
+    switch (kind) {
+      case Kind.TableMap:
+        this.tableMap(body);
+        return;
+      case Kind.WriteRows:
+      case Kind.WriteRowsV1:
+        this.rows('insert', kind === Kind.WriteRows, body, at);
+        return;
+      case Kind.UpdateRows:
+      case Kind.UpdateRowsV1:
+        this.rows('update', kind === Kind.UpdateRows, body, at);
+        return;
+      case Kind.DeleteRows:
+      case Kind.DeleteRowsV1:
+        this.rows('delete', kind === Kind.DeleteRows, body, at);
+        return;
+      case Kind.PartialUpdateRows:
+        this.partialUpdate(body, at);
+        return;
+      case Kind.Xid:
+        this.end(at);
+        return;
+      case Kind.Query:
+        this.query(body, at);
+        return;
+      case Kind.XaPrepare:
+        this.xaPrepare(body, at);
+        return;
+      case Kind.ExecuteLoad:
+        this.asText(at);
+        return;
+      case Kind.Incident:
+        this.undecodable(null, null, 'the server reports an incident: events are missing from the log', at);
+        return;
+      default:
+        if (SILENT.has(kind) || (event.readUInt16LE(17) & IGNORABLE) !== 0) return;
+        this.undecodable(null, null, `an event of the unknown kind ${kind}`, at);
+    }
+  }
+
+  private tableMap(body: LogBytes): void {
+    const id = body.u48();
+    body.skip(2);
+    const whole = body.buffer.subarray(body.at, body.end);
+    const known = this.tables.get(id);
+    const { schema, table } = tableNameOf(body);
+    if (!this.port.wanted(schema, table)) {
+      this.tables.set(id, UNWANTED);
+    } else if (known === undefined || known === UNWANTED || !known.body.equals(whole)) {
+      // The same description for the same bytes: what is compiled for it is compiled once.
+      this.tables.set(id, { body: Buffer.from(whole), description: describeTable(schema, table, body) });
+    }
+  }
+
+  private rows(rows: RowsKind, hasExtra: boolean, body: LogBytes, at: BinlogPosition): void {
+    const table = this.tables.get(body.u48());
+    if (table === UNWANTED) return;
+    if (table === undefined) {
+      this.undecodable(null, null, 'rows of a table that the log did not name', at);
+      return;
+    }
+    body.skip(2);
+    const { schema, table: name, problem } = table.description;
+    const { transaction } = this;
+    if (!transaction) {
+      this.undecodable(schema, name, 'the log was read from the middle of a transaction on', at);
+    } else if (transaction.xa) {
+      transaction.xa.tables.set(`${schema}.${name}`, [schema, name]);
+    } else if (problem) {
+      this.undecodable(schema, name, problem, at);
+    } else {
+      const bytes = Buffer.from(body.bytes(body.left));
+      this.port.put(
+        { kind: 'undecoded-rows', table: table.description, rows, hasExtra, body: bytes, at },
+        bytes.length,
+      );
+    }
+  }
+
+  private partialUpdate(body: LogBytes, at: BinlogPosition): void {
+    const table = this.tables.get(body.u48());
+    if (table === UNWANTED) return;
+    const reason =
+      "parts of JSON values were logged; run SET PERSIST binlog_row_value_options = '' and let no session set it";
+    this.undecodable(table?.description.schema ?? null, table?.description.table ?? null, reason, at);
+  }
+
+  private query(body: LogBytes, at: BinlogPosition): void {
+    body.skip(8);
+    const schemaLength = body.u8();
+    body.skip(2);
+    body.skip(body.u16());
+    const schema = body.text(schemaLength);
+    body.skip(1);
+    const statement = body.text(body.left);
+    const { transaction } = this;
+    const kind = statementKind(statement);
+    if (kind === 'begin' || kind === 'xa-start') {
+      if (transaction) transaction.begun = true;
+      if (transaction && kind === 'xa-start') transaction.xa = { name: xaName(statement), tables: new Map() };
+      return;
+    }
+    if (kind === 'commit') {
+      this.end(at);
+      return;
+    }
+    if (!transaction?.skipped) {
+      if (kind === 'schema-change') this.port.put({ kind, schema, statement, at }, statement.length);
+      else if (kind === 'rows-as-text') this.asText(at);
+      else if (kind === 'xa-commit') this.xaCommit(xaName(statement), at);
+      else if (kind === 'xa-rollback') this.prepared.delete(xaName(statement));
+    }
+    // A statement that commits by itself has no end of its own.
+    if (!transaction?.begun) this.end(at);
+  }
+
+  /** The rows count only from XA COMMIT on, which can come much later, or from another session. */
+  private xaPrepare(body: LogBytes, at: BinlogPosition): void {
+    const onePhase = body.u8() !== 0;
+    const xa = this.transaction?.xa;
+    if (xa && onePhase) {
+      for (const [schema, table] of xa.tables.values()) this.undecodable(schema, table, XA_REASON, at);
+    } else if (xa && this.prepared.size < MAX_PREPARED) {
+      this.prepared.set(xa.name, xa.tables);
+    }
+    this.end(at);
+  }
+
+  private xaCommit(name: string, at: BinlogPosition): void {
+    const tables = this.prepared.get(name);
+    this.prepared.delete(name);
+    if (!tables) this.undecodable(null, null, `${XA_REASON}; its tables are not known, as it was prepared earlier`, at);
+    else for (const [schema, table] of tables.values()) this.undecodable(schema, table, XA_REASON, at);
+  }
+
+  private asText(at: BinlogPosition): void {
+    this.undecodable(
+      null,
+      null,
+      'rows were changed by a statement that is in the log as text; run SET PERSIST binlog_format = ROW, and let no session set it otherwise',
+      at,
+    );
+  }
+
+  private undecodable(schema: string | null, table: string | null, reason: string, at: BinlogPosition): void {
+    const key = JSON.stringify([schema, table]);
+    const told = this.transaction?.told;
+    if (told?.has(key)) return;
+    told?.add(key);
+    this.port.put({ kind: 'undecodable', schema, table, reason, at }, 0);
+  }
+
+  private end(at: BinlogPosition): void {
+    const { transaction } = this;
+    this.transaction = null;
+    if (transaction) this.port.put({ kind: 'end', gtid: transaction.gtid, skipped: transaction.skipped, at }, 0);
+  }
+}

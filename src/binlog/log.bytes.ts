@@ -1,0 +1,71 @@
+/** Reads MySQL's little-endian wire formats from a piece of a buffer. Throws `RangeError` past the end. */
+export class LogBytes {
+  constructor(
+    readonly buffer: Buffer,
+    public at: number,
+    readonly end: number,
+  ) {}
+
+  get left(): number {
+    return this.end - this.at;
+  }
+
+  /** Moves on by `count` bytes; where they begin. */
+  skip(count: number): number {
+    const start = this.at;
+    const next = start + count;
+    if (count < 0 || next > this.end) throw new RangeError(`${count} bytes wanted, ${this.end - start} left`);
+    this.at = next;
+    return start;
+  }
+
+  u8(): number {
+    return this.buffer[this.skip(1)]!;
+  }
+
+  u16(): number {
+    return this.buffer.readUInt16LE(this.skip(2));
+  }
+
+  u24(): number {
+    return this.buffer.readUIntLE(this.skip(3), 3);
+  }
+
+  u32(): number {
+    return this.buffer.readUInt32LE(this.skip(4));
+  }
+
+  u48(): number {
+    return this.buffer.readUIntLE(this.skip(6), 6);
+  }
+
+  u64(): bigint {
+    return this.buffer.readBigUInt64LE(this.skip(8));
+  }
+
+  /** An unsigned number of 1 to 6 bytes. */
+  uint(size: number): number {
+    return size === 1 ? this.u8() : this.buffer.readUIntLE(this.skip(size), size);
+  }
+
+  /** MySQL's length-encoded integer. */
+  lengthCoded(): number {
+    const first = this.u8();
+    if (first < 251) return first;
+    if (first === 252) return this.u16();
+    if (first === 253) return this.u24();
+    if (first === 254) return Number(this.u64());
+    throw new RangeError(`${first} does not begin a length-coded number`);
+  }
+
+  /** A view, not a copy. */
+  bytes(count: number): Buffer {
+    const start = this.skip(count);
+    return this.buffer.subarray(start, start + count);
+  }
+
+  text(count: number): string {
+    const start = this.skip(count);
+    return this.buffer.toString('utf8', start, start + count);
+  }
+}

@@ -1,0 +1,316 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionOptions } from 'mysql2';
+import { createConnection } from 'mysql2/promise';
+import {
+  BinlogConnectionError,
+  BinlogPositionLostError,
+  BinlogUnreadableError,
+  UnsupportedOperationError,
+} from '../errors.js';
+import type { SqlQuery } from '../mysql/table.introspection.js';
+import { readIdentity, resolveStart, type ResolvedStart } from './binlog.start.js';
+import type { BinlogEvent, BinlogPosition, BinlogSource, BinlogStart } from './binlog.types.js';
+import { ByteQueue } from './byte.queue.js';
+import { GtidSet } from './gtid.set.js';
+import { LogAssembler, type AssembledItem, type AssemblerPort, type UndecodedRows } from './log.assembler.js';
+import { LogBytes } from './log.bytes.js';
+import { decodeRows } from './rows.decoder.js';
+import { finalError } from './zongji.errors.js';
+import { ZongjiSession, type DumpFrom } from './zongji.session.js';
+
+export type TableFilter = (schema: string, table: string) => boolean;
+
+export interface ZongjiSourceOptions {
+  /** As for mysql2: host, port, user, password, ssl … The user needs REPLICATION SLAVE, REPLICATION CLIENT and SELECT. */
+  readonly connection: ConnectionOptions;
+  /** An id that no other server, replica or reader of this server has: 1 … 4294967295. */
+  readonly serverId: number;
+  /** Rows of which tables are wanted. Default: of all. Can be exchanged while it runs: `source.include = …`. */
+  readonly include?: TableFilter;
+  /** Bytes of the log that wait for the consumer, before the server is held back. Default 32 MiB. */
+  readonly maxQueuedBytes?: number;
+  /** An idle server says so often that it is there; after three that did not come the connection is given up. Default 5,000 ms. */
+  readonly heartbeatMs?: number;
+  /** For making a connection. Default 10,000 ms. */
+  readonly connectTimeoutMs?: number;
+  /** Tries in a row that bring not one event, before `read` throws. Default 10. */
+  readonly maxReconnects?: number;
+  /** Pause before the first new try; doubled each time, with jitter. Default 200 ms. */
+  readonly reconnectDelayMs?: number;
+  /** The longest pause between tries. Default 10,000 ms. */
+  readonly maxReconnectDelayMs?: number;
+  /** Told at each reconnect: for the log and for metrics. */
+  readonly onReconnect?: (reconnect: { attempt: number; delayMs: number; error: Error }) => void;
+}
+
+export interface SourceStatistics {
+  readonly queuedBytes: number;
+  readonly queuedEvents: number;
+  /** The most bytes that were ever queued at once. */
+  readonly highWaterBytes: number;
+  readonly maxQueuedBytes: number;
+  readonly reconnects: number;
+}
+
+const MIB = 1024 * 1024;
+const NOTHING = { queuedBytes: 0, queuedEvents: 0, highWaterBytes: 0 };
+
+/**
+ * MySQL's binary log through `@vlasky/zongji`. One reader at a time: `read` throws `UnsupportedOperationError` while
+ * another one is being read. What `read` throws else: `BinlogConnectionError` (retryable), `BinlogPositionLostError`,
+ * `BinlogAccessError`, `DuplicateServerIdError`, `InvalidOptionsError`.
+ */
+export class ZongjiSource implements BinlogSource {
+  include: TableFilter;
+  private readonly replicaUuid = randomUUID();
+  private reading: Reading | null = null;
+
+  constructor(private readonly options: ZongjiSourceOptions) {
+    this.include = options.include ?? (() => true);
+  }
+
+  get statistics(): SourceStatistics {
+    const { maxQueuedBytes = 32 * MIB } = this.options;
+    return { ...(this.reading?.statistics ?? { ...NOTHING, reconnects: 0 }), maxQueuedBytes };
+  }
+
+  async *read(start: BinlogStart): AsyncGenerator<BinlogEvent> {
+    if (this.reading && !this.reading.done) {
+      throw new UnsupportedOperationError('This source is being read already: stop it first, or make another one.');
+    }
+    const reading = new Reading(this.options, this.replicaUuid, (schema, table) => this.include(schema, table));
+    this.reading = reading;
+    try {
+      yield* reading.events(start);
+    } finally {
+      await reading.stop();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.reading?.stop();
+  }
+}
+
+/** One run of `read`, over any number of connections. */
+class Reading implements AssemblerPort {
+  done = false;
+  private readonly queue: ByteQueue<AssembledItem>;
+  private readonly abort = new AbortController();
+  private session: ZongjiSession | null = null;
+  private start: ResolvedStart | null = null;
+  /** What the consumer has been given, and what was queued for it: the latter is where a new connection goes on. */
+  private delivered = new GtidSet();
+  private queued = new GtidSet();
+  private queuedTo: BinlogPosition | null = null;
+  private failures = 0;
+  private reconnects = 0;
+  private wantedStart: BinlogStart = { kind: 'now' };
+
+  constructor(
+    private readonly options: ZongjiSourceOptions,
+    private readonly replicaUuid: string,
+    readonly wanted: TableFilter,
+  ) {
+    this.queue = new ByteQueue(options.maxQueuedBytes ?? 32 * MIB, {
+      pause: () => this.session?.pause(),
+      resume: () => this.session?.resume(),
+    });
+  }
+
+  get statistics() {
+    const { bytes, length, highWaterBytes } = this.queue;
+    return { queuedBytes: bytes, queuedEvents: length, highWaterBytes, reconnects: this.reconnects };
+  }
+
+  async *events(start: BinlogStart): AsyncGenerator<BinlogEvent> {
+    this.wantedStart = start;
+    this.begin().catch((error: Error) => this.failed(error));
+    while (await this.queue.ready()) {
+      if (this.abort.signal.aborted) return;
+      const event = this.delivery(this.queue.shift()!);
+      if (event) yield event;
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.done = true;
+    this.abort.abort();
+    this.queue.end();
+    this.queue.clear();
+    await this.session?.close();
+  }
+
+  // --- towards the consumer -----------------------------------------------------------------------------------------
+
+  private delivery(item: AssembledItem): BinlogEvent | null {
+    if (item.kind === 'undecoded-rows') return this.decoded(item);
+    if (item.kind !== 'end') return item;
+    if (item.gtid !== '') this.delivered.add(item.gtid);
+    if (item.skipped) return null;
+    const { serverUuid } = this.start!;
+    return { kind: 'commit', coordinates: { ...item.at, gtidSet: this.delivered.toString(), serverUuid } };
+  }
+
+  private decoded({ table, rows, hasExtra, body, at }: UndecodedRows): BinlogEvent {
+    const { schema, table: name, columns } = table;
+    try {
+      const changes = decodeRows(table, rows, hasExtra, new LogBytes(body, 0, body.length));
+      return { kind: 'rows', schema, table: name, columns, changes, bytes: body.length, at };
+    } catch (error) {
+      return { kind: 'undecodable', schema, table: name, reason: (error as Error).message, at };
+    }
+  }
+
+  // --- from the assembler -------------------------------------------------------------------------------------------
+
+  put(item: AssembledItem, bytes: number): void {
+    this.failures = 0;
+    if (item.kind === 'end') {
+      if (item.gtid !== '') this.queued.add(item.gtid);
+      this.queuedTo = item.at;
+    }
+    this.queue.push(item, bytes);
+  }
+
+  skipped(...args: Parameters<ResolvedStart['skips']>): boolean {
+    return this.start!.skips(...args);
+  }
+
+  async room(): Promise<void> {
+    // Others must get a turn, even where nothing of a long transaction is wanted.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.queue.room();
+    this.abort.signal.throwIfAborted();
+  }
+
+  // --- connections --------------------------------------------------------------------------------------------------
+
+  private async begin(): Promise<void> {
+    const { wantedStart } = this;
+    const resolved = await this.withQuery((query) => resolveStart(query, wantedStart, (file) => this.fileTime(file)));
+    this.start = resolved;
+    this.delivered = resolved.executed.clone();
+    this.queued = resolved.executed.clone();
+    await this.open(resolved.from);
+  }
+
+  private async open(from: DumpFrom): Promise<void> {
+    if (this.done) return;
+    let assembler: LogAssembler | null = null;
+    const session: ZongjiSession = await this.openSession(from, {
+      onEvent: (event) => (assembler ??= new LogAssembler(this, session.hasChecksums)).handle(event),
+      onLost: (error) => this.failed(error),
+    });
+    this.session = session;
+    if (this.queue.isFull) session.pause();
+    if (this.done) await session.close();
+  }
+
+  private openSession(from: DumpFrom, handlers: Parameters<typeof ZongjiSession.open>[2]): Promise<ZongjiSession> {
+    const { serverId, heartbeatMs = 5_000 } = this.options;
+    const session = { connection: this.connection, serverId, heartbeatMs, replicaUuid: this.replicaUuid };
+    return ZongjiSession.open(session, from, handlers);
+  }
+
+  /** Every failure ends here: of the start, of the connection, of understanding what came. */
+  private failed(error: Error): void {
+    if (this.done) return;
+    const final = finalError(error);
+    if (final || error instanceof RangeError) {
+      this.queue.fail(
+        final ?? new BinlogUnreadableError(`The binary log cannot be read on: ${error.message}`, {}, error),
+      );
+      return;
+    }
+    const { maxReconnects = 10, reconnectDelayMs = 200, maxReconnectDelayMs = 10_000, onReconnect } = this.options;
+    this.failures += 1;
+    if (this.failures > maxReconnects) {
+      const tries = `${maxReconnects} ${maxReconnects === 1 ? 'try' : 'tries'}`;
+      this.queue.fail(
+        new BinlogConnectionError(
+          `No connection to the binary log after ${tries}: ${error.message}`,
+          { maxReconnects },
+          error,
+        ),
+      );
+      return;
+    }
+    const longest = Math.min(maxReconnectDelayMs, reconnectDelayMs * 2 ** (this.failures - 1));
+    const delayMs = Math.round(longest * (0.5 + Math.random() / 2));
+    this.reconnects += 1;
+    onReconnect?.({ attempt: this.failures, delayMs, error });
+    this.reconnect(delayMs).catch((next: Error) => this.failed(next));
+  }
+
+  private async reconnect(delayMs: number): Promise<void> {
+    await sleep(delayMs, undefined, { signal: this.abort.signal }).catch(() => undefined);
+    if (this.done) return;
+    const { start, queuedTo } = this;
+    // The very first connection failed: from where to start is not known yet.
+    if (!start) return this.begin();
+    const identity = await this.withQuery(readIdentity);
+    if (start.usesGtids) {
+      this.start = { ...start, serverUuid: identity.serverUuid };
+      await this.open({ gtidSet: this.queued.toString() });
+      return;
+    }
+    if (identity.serverUuid !== start.serverUuid) {
+      throw new BinlogPositionLostError(
+        'Behind the address there is another server now, and without GTIDs no position of the former one means anything. ' +
+          'Verify the tables and start from now.',
+        { reason: 'other-server', serverUuid: identity.serverUuid },
+      );
+    }
+    await this.open(queuedTo ?? start.from);
+  }
+
+  private get connection(): ConnectionOptions {
+    return { ...this.options.connection, connectTimeout: this.options.connectTimeoutMs ?? 10_000 };
+  }
+
+  private async withQuery<T>(work: (query: SqlQuery) => Promise<T>): Promise<T> {
+    const timeout = this.connection.connectTimeout!;
+    const connection = await createConnection({ ...this.connection, supportBigNumbers: true });
+    const stopped = (): void => connection.destroy();
+    this.abort.signal.addEventListener('abort', stopped);
+    connection.on('error', () => undefined);
+    try {
+      return await work(async (sql, values) => (await connection.query<any[]>({ sql, values, timeout }))[0]);
+    } finally {
+      this.abort.signal.removeEventListener('abort', stopped);
+      connection.destroy();
+    }
+  }
+
+  /** Reads no more than the beginning of a file. */
+  private async fileTime(file: string): Promise<number> {
+    let session: ZongjiSession | undefined;
+    try {
+      return await new Promise<number>((resolve, reject) => {
+        const port = { ...NO_PORT };
+        let assembler: LogAssembler | null = null;
+        const onEvent = (event: Buffer): void => {
+          assembler ??= new LogAssembler(port, session?.hasChecksums ?? true);
+          void assembler.handle(event);
+          if (assembler.fileCreatedAtMs !== null) resolve(assembler.fileCreatedAtMs);
+        };
+        this.abort.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
+        this.openSession({ file, position: 4 }, { onEvent, onLost: reject }).then(
+          (opened) => (session = opened),
+          reject,
+        );
+      });
+    } finally {
+      await session?.close();
+    }
+  }
+}
+
+const NO_PORT: AssemblerPort = {
+  wanted: () => false,
+  skipped: () => true,
+  put: () => undefined,
+  room: () => Promise.resolve(),
+};

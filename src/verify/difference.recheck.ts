@@ -39,8 +39,10 @@ interface Case {
 type Reading = { readonly row: LoadedRow; readonly expectation: Expectation } | null;
 
 const LOAD = 200;
-/** A difference must be seen twice the same, so this many changes in between are forgiven. */
-const MAX_LOOKS = 40;
+/** Between two looks, however short `graceMs` is. */
+const MIN_PAUSE_MS = 10;
+/** How long a row that is always under way is looked at, however long writers wait for it. */
+const MAX_PATIENCE_MS = 30_000;
 
 /**
  * Separates differences from writes under way. A suspect is looked at again, row and document and row once more, until it
@@ -62,9 +64,11 @@ export class DifferenceRecheck {
     );
     const result: Rechecked = { confirmed: [], unchecked: [] };
     const { graceMs, signal } = this.options;
-    const until = performance.now() + this.context.options.busyTimeoutMs + 2 * graceMs;
-    for (let look = 0; open.size > 0 && look < MAX_LOOKS && (look < 2 || performance.now() < until); look++) {
-      if (look > 0) await sleep(graceMs, undefined, signal ? { signal } : {});
+    const pauseMs = Math.max(graceMs, MIN_PAUSE_MS);
+    const patienceMs = Math.min(this.context.options.busyTimeoutMs, MAX_PATIENCE_MS);
+    const until = performance.now() + patienceMs + 2 * pauseMs;
+    for (let look = 0; open.size > 0 && (look < 2 || performance.now() < until); look++) {
+      if (look > 0) await sleep(pauseMs, undefined, signal ? { signal } : {});
       await this.look(open, result);
     }
     for (const { suspect, reason } of open.values()) {

@@ -1,9 +1,10 @@
+import { type LogEntry, logged, NO_WORK, remembered } from './backstop.state.js';
 import type { Effect, Image } from './history.js';
 import { documentOf, History } from './history.js';
 import { ProcessModel, type World } from './process.model.js';
 import { type Rules, SHIPPED } from './rules.js';
-import { beginSettling, SettleModel } from './settle.model.js';
-import { ended, imageOf, type Message, replace, type Spec, type State, Violation } from './state.js';
+import { EndModel } from './end.model.js';
+import { ended, imageOf, isBypassed, type Message, type Spec, type State, Violation } from './state.js';
 import { StateKeys } from './state.keys.js';
 
 /** Who works on the one key, and what the world may do to them. */
@@ -16,6 +17,8 @@ export interface Scenario extends World {
   readonly duplicates?: boolean;
   /** Elasticsearch forgets tombstones: those that no older request can meet any more, or (`early`) any. */
   readonly forgetting?: boolean | 'early';
+  /** How often the backstop may die, or get no answer. */
+  readonly faults?: number;
 }
 
 export interface Exploration {
@@ -27,7 +30,6 @@ export interface Exploration {
   readonly complete: boolean;
 }
 
-const MAX_ROUNDS = 40;
 const PROGRESS_STATES = 50_000;
 
 /** Breadth first, so the first violation has the shortest trace. */
@@ -52,13 +54,22 @@ class Explorer {
   private stepping = 0;
   private readonly model: ProcessModel;
 
+  private readonly scenario: Scenario;
+  /** The place of the backstop, or -1. */
+  private readonly backstop: number;
+  private from: State | undefined;
+
   constructor(
-    private readonly scenario: Scenario,
+    given: Scenario,
     private readonly rules: Rules,
     private readonly limit: number,
     private readonly progress?: (states: number) => void,
   ) {
-    this.keys = new StateKeys(scenario.processes);
+    const strangers = given.processes.some(({ kind }) => kind === 'foreign');
+    const scenario = { ...given, strangers, bypassed: isBypassed(given.processes) };
+    this.scenario = scenario;
+    this.backstop = scenario.processes.findIndex(({ kind }) => kind === 'backstop');
+    this.keys = new StateKeys(scenario.processes, scenario.clocks === 'any');
     this.model = new ProcessModel(rules, scenario.processes, scenario, (label, state) =>
       this.reach(`${this.name(this.stepping)} ${label}`, state),
     );
@@ -76,8 +87,7 @@ class Explorer {
           this.at = at;
           this.moves = 0;
           this.step(state);
-          const ended_ = state.processes.every((process) => process.at === 'end');
-          if (ended_ && state.messages.length === 0 && state.flips.length === 0) {
+          if (this.isOver(state)) {
             ends++;
             this.checkEnd(state);
           } else if (this.moves === 0) throw new Violation('nothing can go on');
@@ -93,6 +103,11 @@ class Explorer {
     return this.result(ends, null, true);
   }
 
+  private isOver({ processes, messages, flips, log, done }: State): boolean {
+    const drained = (at: number): boolean => at === this.backstop && done === log.length;
+    return messages.length + flips.length === 0 && processes.every((each, at) => each.at === 'end' || drained(at));
+  }
+
   private result(ends: number, violation: Exploration['violation'], complete: boolean): Exploration {
     return { states: this.parents.length, ends, violation, complete };
   }
@@ -101,19 +116,31 @@ class Explorer {
     const { initial, processes } = this.scenario;
     const document = documentOf(initial);
     return {
-      clock: 2,
+      // Where the clock may show less than it did, there is room for that.
+      clock: this.scenario.clocks === 'any' ? 3 : 2,
+      used: 2,
       row: initial === null ? null : { image: initial, version: 1, pending: null },
       document: { image: document, version: document === null ? -1 : 1, restored: 0 },
       messages: [],
       flips: [],
-      processes: processes.map(() => ({ at: 'start', version: 0, tries: 0, doubtful: false, settling: null })),
+      processes: processes.map(({ kind }) => ({
+        at: kind === 'backstop' ? 'take' : 'start',
+        version: 0,
+        tries: 0,
+        doubtful: false,
+        settling: null,
+        work: kind === 'backstop' ? NO_WORK : null,
+      })),
+      log: [],
+      done: 0,
+      faults: this.scenario.faults ?? 0,
       history: History.start(processes.map(effectOf), initial),
     };
   }
 
   private reach(label: string, state: State): void {
     this.moves++;
-    const tidy = this.tidied(state);
+    const tidy = this.tidied(this.backstop < 0 ? state : logged(this.from!, state, this.rules));
     if (!this.keys.isNew(tidy)) return;
     this.parents.push(this.at);
     if (this.parents.length % PROGRESS_STATES === 0) this.progress?.(this.parents.length);
@@ -128,7 +155,8 @@ class Explorer {
   }
 
   /** Forgets what can have no effect any more. */
-  private tidied(state: State): State {
+  private tidied(given: State): State {
+    const state = remembered(given);
     const useless = ({ abandoned, version }: Message): boolean =>
       abandoned && !this.scenario.forgetting && !this.rules.accepts(version, state.document.version);
     const spent = (version: number): boolean =>
@@ -142,6 +170,7 @@ class Explorer {
   }
 
   private step(state: State): void {
+    this.from = state;
     state.messages.forEach((message, at) => this.travel(state, message, at));
     state.flips.forEach((version, at) => {
       const flips = state.flips.toSpliced(at, 1);
@@ -183,15 +212,20 @@ class Explorer {
   }
 
   private forget(state: State): void {
-    const { document, messages, processes } = state;
+    const { document, messages, processes, log } = state;
     if (!this.scenario.forgetting || document.image !== null || document.version < 0) return;
     const forgotten = { ...state, document: { image: null, version: -1, restored: 0 } };
     if (this.scenario.forgetting === 'early') return this.reach('Elasticsearch forgets the tombstone', forgotten);
     const older = (version: number): boolean => version > 0 && version <= document.version;
     const underWay = processes.some(
-      ({ at, version, settling }) =>
-        (at === 'send' && older(version)) || (settling?.at === 'fence' && older(settling.row!.version)),
+      ({ at, version, settling, work }) =>
+        (at === 'send' && older(version)) ||
+        (at === 'drive' && older(work!.sent)) ||
+        (settling?.at === 'fence' && older(settling.row!.version)),
     );
+    // What the backstop has not adopted yet is under way, unless it reads the row before.
+    const toAdopt = ({ verdict, mark }: LogEntry): boolean => verdict === 'adopt' && older(mark.version + 1);
+    if (!this.scenario.late && log.some(toAdopt)) return;
     if (underWay || messages.some((message) => !message.answer && older(message.version))) return;
     this.reach('Elasticsearch forgets the tombstone', forgotten);
   }
@@ -210,42 +244,16 @@ class Explorer {
    * both stores equal, and the register with a value it may have.
    */
   private checkEnd(given: State): void {
-    let state = this.finallySettled(given, false);
-    if (state.row?.pending?.parked) state = this.finallySettled(state, true);
+    const end = new EndModel(this.rules, this.scenario, this.backstop);
+    let state = end.settled(given, false);
+    if (state.row?.pending?.parked) state = end.settled(state, true);
     if (state.row?.pending) throw new Violation('the row stays in prepare for ever');
+    if (this.backstop >= 0) state = end.drained(state, this.scenario.strangers === true);
     const image = state.row ? state.row.image : null;
     if (documentOf(image) !== state.document.image) {
       throw new Violation(`the stores differ: row ${image}, document ${state.document.image}`);
     }
     if (!state.history.allows(image)) throw new Violation(`an acknowledged write is lost: both stores hold ${image}`);
-  }
-
-  private finallySettled(given: State, operator: boolean): State {
-    let state = replace(given, 0, {
-      at: 'settle',
-      settling: beginSettling('sweep', { claimed: given.row?.version ?? 0 }),
-    });
-    for (let round = 0; round < MAX_ROUNDS; round++) {
-      if (!state.row?.pending || (state.row.pending.parked && !operator)) return state;
-      // Without faults the first way on is the only one.
-      let after: State | undefined;
-      const take = (_: string, next: State): void => void (after ??= next);
-      new SettleModel(this.rules, take, take, { operator }).steps(state, 0, state.processes[0]!.settling!);
-      state = after!;
-      const sent = state.messages.findIndex((message) => !message.answer);
-      if (sent >= 0) state = this.delivered(state, sent);
-    }
-    return state;
-  }
-
-  private delivered(state: State, at: number): State {
-    const message = state.messages[at]!;
-    const taken = this.rules.accepts(message.version, state.document.version);
-    return {
-      ...state,
-      document: taken ? message : state.document,
-      messages: state.messages.with(at, { ...message, answer: taken ? 'applied' : 'conflict' }),
-    };
   }
 
   private name(process: number): string {
@@ -266,10 +274,13 @@ function effectOf(spec: Spec): Effect | undefined {
   switch (spec.kind) {
     case 'save':
     case 'soft':
+    case 'sql':
+    case 'sqlSoft':
       return () => image;
     case 'insert':
       return (value) => (value === null ? image : undefined);
     case 'remove':
+    case 'sqlRemove':
       return (value) => (value === null ? undefined : null);
     default:
       return undefined;

@@ -1,4 +1,4 @@
-import type { SlotView } from '../../../src/protocol/row.js';
+import type { Decider, SlotView } from '../../../src/protocol/row.js';
 import type { Rules } from './rules.js';
 import type { Row, Settling, State } from './state.js';
 
@@ -18,8 +18,13 @@ export function landedByConflict({ row, slot }: Settling): boolean {
   return row!.pending!.next === 'absent' && slot !== null && !slot.found;
 }
 
-/** A reader needs no answer from the index, and a parked row waits for a person. */
-export function needsNoLook({ row }: State, settling: Settling, operator: boolean): boolean {
+/** A reader needs no answer from the index (but after a lift under the strict decider), and a parked row waits for a person. */
+export function needsNoLook(
+  { row }: State,
+  settling: Settling,
+  { operator, decider: ruling }: { readonly operator?: boolean; readonly decider?: Decider },
+): boolean {
   const { decider, parked } = row!.pending!;
-  return decider === 'mysql' && (settling.purpose === 'read' || (parked && !operator));
+  const served = settling.purpose === 'read' && ruling === 'mysql';
+  return decider === 'mysql' && (served || (parked && !operator));
 }

@@ -1,4 +1,5 @@
 import type { Scenario } from './explorer.js';
+import { BACKSTOP_MUTANTS } from './mutants.backstop.js';
 import { type Rules, SHIPPED } from './rules.js';
 
 /** A rule changed for the worse, and a scenario in which that must show. */
@@ -185,4 +186,5 @@ export const MUTANTS: readonly Mutant[] = [
     },
     scenario: { ...decided, processes: [save(1), sweeper] },
   },
+  ...BACKSTOP_MUTANTS,
 ];

@@ -1,8 +1,10 @@
 import type { IndexOutcome } from '../../../src/protocol/outcome.js';
 import type { Decider } from '../../../src/protocol/row.js';
 import { isDoubtful } from '../../../src/protocol/write.decision.js';
+import { BackstopModel, type BackstopWorld } from './backstop.model.js';
 import type { Ending } from './history.js';
 import type { Rules } from './rules.js';
+import { bypass } from './bypass.model.js';
 import { abandon, beginSettling, type Emit, type Settled, SettleModel, type SettleWorld } from './settle.model.js';
 import {
   ended,
@@ -18,23 +20,28 @@ import {
 } from './state.js';
 
 /** What the stores may do in a scenario, beside the usual, and whose rule it is. */
-export interface World extends SettleWorld {
-  /** Default `elasticsearch`. */
+export interface World extends SettleWorld, BackstopWorld {
   readonly decider?: Decider;
+  readonly bypassed?: boolean;
+  /** Documents are put from outside. */
+  readonly strangers?: boolean;
   /** Refused for certain, and unavailable for certain (with one retry). */
   readonly refusals?: boolean;
   /** 503 (with one retry): an inner try may have been applied, or be applied later. */
   readonly busy?: boolean;
+  /** `any`: a statement began at any time before it took effect, or MySQL's clock was set back. */
+  readonly clocks?: 'any';
 }
 
 const REFUSED: IndexOutcome = { kind: 'refused', status: 400, type: 'x', reason: 'x' };
 const RETRIES = 1;
-const NOTHING_LEFT = { version: 0, tries: 0, doubtful: false, settling: null };
+const NOTHING_LEFT = { version: 0, tries: 0, doubtful: false, settling: null, work: null };
 
 /** The next steps of one process: src/write (prepare, index, commit), a read through the library, or a sweep. */
 export class ProcessModel {
   private readonly settle: SettleModel;
   private readonly decider: Decider;
+  private readonly backstop: BackstopModel;
 
   constructor(
     private readonly rules: Rules,
@@ -44,6 +51,7 @@ export class ProcessModel {
   ) {
     this.settle = new SettleModel(rules, emit, (label, state, result) => this.settled(label, state, result), world);
     this.decider = world.decider ?? 'elasticsearch';
+    this.backstop = new BackstopModel(rules, emit, world);
   }
 
   private current = 0;
@@ -73,16 +81,24 @@ export class ProcessModel {
       case 'read':
         return this.read(state, process, spec);
       case 'end':
+        return;
+      default:
+        return this.backstop.steps(state, process);
     }
   }
 
   private end(label: string, state: State, process: number, ending: Ending | null): void {
-    const history = ending === null ? state.history : state.history.end(process, ending);
+    // Around the library nothing is promised to readers: what they saw says nothing.
+    // A stranger's document can outrank a write that failed: lifting the row makes it stand.
+    const failed = this.world.strangers && ending === 'failed' ? 'unknown' : ending;
+    const told = this.world.bypassed && typeof failed === 'object' && failed !== null ? 'failed' : failed;
+    const history = told === null ? state.history : state.history.end(process, told);
     if (!history) throw new Violation(`not linearizable: told ${inWords(ending!)}`, label);
     this.emit(label, { ...replace(state, process, { at: 'end', ...NOTHING_LEFT }), history });
   }
 
-  private start(state: State, process: number, { kind }: Spec): void {
+  private start(state: State, process: number, spec: Spec): void {
+    const { kind } = spec;
     if (kind === 'sweeper') {
       const pending = state.row?.pending;
       const version = pending && !pending.parked ? state.row!.version : -1;
@@ -91,6 +107,8 @@ export class ProcessModel {
       return this.end('finds nothing', state, process, null);
     }
     const begun = { ...state, history: state.history.begin(process) };
+    const around = bypass(begun, spec);
+    if (around) return this.end(around.label, around.state, process, around.ending);
     this.emit('begins', replace(begun, process, { at: kind === 'database' || kind === 'index' ? 'read' : 'prepare' }));
   }
 
@@ -108,7 +126,20 @@ export class ProcessModel {
     }
     if (spec.kind === 'insert' && row) return this.end('is a duplicate', state, process, { saw: 'something' });
     if (spec.kind === 'remove' && !row) return this.end('finds no row', state, process, { saw: 'nothing' });
-    const version = this.rules.nextVersion(row ? row.version : null, state.clock);
+    for (const version of this.versions(state)) this.prepareAt(state, process, spec, version);
+  }
+
+  /** By every time that MySQL's clock may have shown the statement. */
+  private versions({ row, clock, used }: State): Iterable<number> {
+    const held = row ? row.version : null;
+    if (this.world.clocks !== 'any') return [this.rules.nextVersion(held, clock)];
+    const all = Array.from({ length: clock }, (_, before) => this.rules.nextVersion(held, clock - before));
+    // An assumption of the protocol: no two lives of one key ever have the same version, to the microsecond.
+    return new Set(row ? all : all.filter((version) => !(used & (1 << version))));
+  }
+
+  private prepareAt(state: State, process: number, spec: Spec, version: number): void {
+    const { row } = state;
     const previous = row ? row.image : null;
     const image = imageOf(spec);
     const next = presence(image);
@@ -116,14 +147,16 @@ export class ProcessModel {
     const operation = spec.kind === 'remove' ? 'delete' : row ? 'update' : 'insert';
     const pending = { operation, next, before, decider: this.decider, previous, parked: false } as const;
     const clock = state.clock + 1;
+    const used = state.used | (1 << version);
     if (next === 'absent' && before === 'absent' && this.decider === 'elasticsearch') {
       const complete: Row | null = image === null ? null : { image, version, pending: null };
-      return this.end('writes without a document', { ...state, clock, row: complete }, process, 'done');
+      return this.end('writes without a document', { ...state, clock, used, row: complete }, process, 'done');
     }
     const prepared: Row = { image: image ?? previous, version, pending };
     this.emit(`prepares ${operation} at ${version}`, {
       ...replace(state, process, { at: 'send', version }),
       clock,
+      used,
       row: prepared,
     });
   }
@@ -225,6 +258,7 @@ export class ProcessModel {
     const { version, settling } = state.processes[process]!;
     switch (settling!.purpose) {
       case 'sweep':
+        if (this.specs[process]!.kind === 'backstop') return this.backstop.settled(label, state, process);
         return this.end(label, state, process, null);
       case 'read':
         // A read that fails says nothing.

@@ -1,3 +1,12 @@
+import {
+  adoptVersion,
+  decideAfterAdoptConflict,
+  decideChange,
+  decideCheck,
+  decideGone,
+  decideSettled,
+  type RowMark,
+} from '../../../src/protocol/adopt.decision.js';
 import { decideSettle, type SettleVerdict } from '../../../src/protocol/settle.decision.js';
 import { decideAfterConflict, decideAfterIndex, decideForward } from '../../../src/protocol/write.decision.js';
 
@@ -33,6 +42,23 @@ export interface Rules {
   readonly parkedImage: (row: Row) => Image;
   /** What the caller is told of a write whose outcome nobody knows. */
   readonly left: 'unknown' | 'aborted';
+  /** Whether a write whose row was lifted above a version from outside counts as decided. */
+  readonly liftedDecided: boolean;
+  readonly change: typeof decideChange;
+  /** `committedAt`: the clock when the change around the library was committed. */
+  readonly adoptVersion: (mark: RowMark, own: number | null, committedAt: number) => number;
+  /** Whether an adopted image carries the marker. */
+  readonly adoptMarked: boolean;
+  readonly check: typeof decideCheck;
+  readonly afterAdoptConflict: typeof decideAfterAdoptConflict;
+  readonly settled: typeof decideSettled;
+  readonly gone: typeof decideGone;
+  /** Whether a backstop that is far behind reads the row before it adopts. */
+  readonly lateReads: boolean;
+  /** Whether the next entry of a key waits for the answer to the one before. */
+  readonly inOrder: boolean;
+  /** How far beyond what is done the checkpoint may be. */
+  readonly checkpointAhead: number;
 }
 
 export const SHIPPED: Rules = {
@@ -50,4 +76,15 @@ export const SHIPPED: Rules = {
   parkedEnds: (verdict, superseded) => verdict !== 'reread' && (verdict !== 'superseded' || superseded > 0),
   parkedImage: ({ pending }) => pending!.previous,
   left: 'unknown',
+  liftedDecided: true,
+  change: decideChange,
+  adoptVersion,
+  adoptMarked: true,
+  check: decideCheck,
+  afterAdoptConflict: decideAfterAdoptConflict,
+  settled: decideSettled,
+  gone: decideGone,
+  lateReads: true,
+  inOrder: true,
+  checkpointAhead: 0,
 };

@@ -1,4 +1,5 @@
 import type { Scenario } from './explorer.js';
+import { BACKSTOP_LARGE, BACKSTOP_SMALL } from './scenarios.backstop.js';
 import type { Spec } from './state.js';
 
 const save = (image: number): Spec => ({ kind: 'save', image });
@@ -52,6 +53,7 @@ export const SHORT: readonly Scenario[] = [
   }),
   scenario("decider 'mysql': an update written over", 0, [save(1), save(2), database], BY_MYSQL),
   scenario("decider 'mysql': an update and a delete", 0, [save(1), remove, database], BY_MYSQL),
+  ...BACKSTOP_SMALL,
 ];
 
 /** For the long mode; those at the end begin first. */
@@ -89,6 +91,7 @@ export const LONG: readonly Scenario[] = [
     refusals: true,
     busy: true,
   }),
+  ...BACKSTOP_LARGE,
   // By far the largest: it begins first.
   scenario('two updates, a reader, every answer', 0, [save(1), save(2), database], {
     refusals: true,

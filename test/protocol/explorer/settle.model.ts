@@ -1,8 +1,18 @@
-import type { PreparedRow } from '../../../src/protocol/row.js';
+import type { Decider, PreparedRow } from '../../../src/protocol/row.js';
 import { forwardImage, forwardVerdict, landedByConflict, needsNoLook } from './forward.model.js';
 import type { Image } from './history.js';
 import type { Rules } from './rules.js';
-import { ended, imageAfter, parked, presence, replace, type Settling, type State, Violation } from './state.js';
+import {
+  ended,
+  imageAfter,
+  imageBefore,
+  parked,
+  presence,
+  replace,
+  type Settling,
+  type State,
+  Violation,
+} from './state.js';
 
 /** What a settler's caller goes on with: `Resolution`, or null for `Unsettled`. */
 export type Settled = {
@@ -17,10 +27,14 @@ export type Emit = (label: string, next: State) => void;
 export type Resume = (label: string, state: State, result: Settled) => void;
 
 export interface SettleWorld {
+  /** Default `elasticsearch`. */
+  readonly decider?: Decider;
   /** MySQL may refuse to put an undo image back, and Elasticsearch to take a previous document: the row is parked. */
   readonly parking?: boolean;
   /** Settle parked rows as well: an operator asked for it. */
   readonly operator?: boolean;
+  /** Somebody writes around the library. */
+  readonly bypassed?: boolean;
 }
 
 /** As `LIFT_AFTER` in src/settle/settler.ts. */
@@ -42,6 +56,7 @@ export function beginSettling(
     fenced: 0,
     slot: null,
     claimed,
+    theirs: 0,
   };
 }
 
@@ -68,7 +83,7 @@ export class SettleModel {
       case 'answer':
         return this.answer(state, process, settling);
       case 'lift':
-        throw new Violation('a row was lifted although nobody wrote around the protocol');
+        return this.lift(state, process, settling);
     }
   }
 
@@ -83,8 +98,8 @@ export class SettleModel {
       return this.resume('reads the row', state, { visible, settled: true, acted: null, settling });
     }
     const operator = this.world.operator === true;
-    if (needsNoLook(state, settling, operator)) {
-      const visible = this.rules.decided === 'after' ? imageAfter(row) : row.pending.previous;
+    if (needsNoLook(state, settling, this.world)) {
+      const visible = this.rules.decided === 'after' ? imageAfter(row) : imageBefore(row);
       return this.resume('reads the row', state, { visible, settled: false, acted: null, settling });
     }
     const fresh =
@@ -112,7 +127,7 @@ export class SettleModel {
         : { found: true, version: document.version, restored: document.restored || null };
     const prepared: PreparedRow = { version: row.version, expired: settling.expired, pending: row.pending! };
     const forward = row.pending!.decider === 'mysql';
-    const seen = { ...settling, slot };
+    const seen = { ...settling, slot, theirs: slot.found ? slot.version : 0 };
     const verdict = forward ? forwardVerdict(this.rules, row, slot) : this.rules.settle(prepared, slot, settling);
     if (
       !forward &&
@@ -132,7 +147,7 @@ export class SettleModel {
       case 'fence':
         return go({ at: 'fence' });
       case 'in-flight': {
-        const visible = this.rules.inFlight === 'before' ? row.pending!.previous : row.image;
+        const visible = this.rules.inFlight === 'before' ? imageBefore(row) : row.image;
         return this.resume('looks: in flight', state, { visible, settled: false, acted: null, settling: seen });
       }
       case 'superseded':
@@ -145,12 +160,12 @@ export class SettleModel {
   }
 
   private act(state: State, process: number, settling: Settling, how: 'commit' | 'restore'): void {
-    const { version, pending } = settling.row!;
+    const { version } = settling.row!;
     const label = how === 'commit' ? 'commits the row' : 'restores the row';
     const row = ended(state.row, version, how, this.rules.versionNamed);
     if (row === undefined) this.go(`${label}: moved on`, state, process, settling, { at: 'load' });
     else {
-      const visible = how === 'commit' ? imageAfter(settling.row!) : pending!.previous;
+      const visible = how === 'commit' ? imageAfter(settling.row!) : imageBefore(settling.row!);
       const acted = how === 'commit' ? 'committed' : 'restored';
       this.resume(label, { ...state, row }, { visible, settled: true, acted, settling });
     }
@@ -158,19 +173,34 @@ export class SettleModel {
     if (how === 'restore') this.park('is refused by MySQL', state, process, settling);
   }
 
+  /** `SettleActions.lift`: the same pending write, above the version that came from outside. */
+  private lift(state: State, process: number, settling: Settling): void {
+    if (!this.world.bypassed) throw new Violation('a row was lifted although nobody wrote around the protocol');
+    const { row, clock } = state;
+    const { version } = settling.row!;
+    if (!row?.pending || row.version !== version) {
+      return this.go('lifts the row: moved on', state, process, settling, { at: 'load' });
+    }
+    const pending = this.rules.liftedDecided ? ({ ...row.pending, decider: 'mysql' } as const) : row.pending;
+    const lifted = { ...row, pending, version: Math.max(settling.theirs + 1, version + 1, clock) };
+    const label = `lifts the row to ${lifted.version}`;
+    this.go(label, { ...state, row: lifted, clock: clock + 1 }, process, settling, { at: 'load' });
+  }
+
   /** `SettleActions.park`; a row that moved on meanwhile is read again. */
   private park(why: string, state: State, process: number, settling: Settling): void {
     if (!this.world.parking) return;
     const row = parked(state.row, settling.row!.version);
     if (!row) return this.go(`${why}: moved on`, state, process, settling, { at: 'load' });
-    const visible = row.pending!.decider === 'mysql' ? imageAfter(row) : row.pending!.previous;
+    const visible = row.pending!.decider === 'mysql' ? imageAfter(row) : imageBefore(row);
     this.resume(`${why}: parked`, { ...state, row }, { visible, settled: false, acted: null, settling });
   }
 
   private fence(state: State, process: number, settling: Settling): void {
     const { version, pending } = settling.row!;
     const forward = pending!.decider === 'mysql';
-    const previous = presence(pending!.previous) === 'present' ? pending!.previous : null;
+    const before = imageBefore(settling.row!);
+    const previous = presence(before) === 'present' ? before : null;
     const image = forward ? forwardImage(settling.row!) : previous;
     const at = forward ? version : this.rules.fenceVersion(version);
     const message = {
@@ -220,6 +250,7 @@ function essential(settling: Settling): Settling {
     row: settling.at === 'load' ? null : settling.row,
     expired: settling.at === 'look' && settling.expired,
     slot: fated || driving ? settling.slot : null,
+    theirs: settling.at === 'lift' || driving ? settling.theirs : 0,
   };
 }
 

@@ -1,3 +1,4 @@
+import type { LogEntry, Work } from './backstop.state.js';
 import type { History, Image } from './history.js';
 import type { Document, Message, Process, Row, Settling, Spec, State } from './state.js';
 import { imageOf } from './state.js';
@@ -46,18 +47,25 @@ export class StateKeys {
   private readonly histories = new Map<History, Numbers>();
   private readonly renamings: readonly Renaming[];
 
-  constructor(specs: readonly Spec[]) {
+  private readonly logged: boolean;
+
+  constructor(
+    specs: readonly Spec[],
+    private readonly anyClock = false,
+  ) {
+    this.logged = specs.some(({ kind }) => kind === 'backstop');
     this.renamings = renamings(specs);
   }
 
   isNew(state: State): boolean {
-    const { clock, flips } = state;
+    const { clock, flips, log } = state;
     const history = this.ofHistory(state.history);
     const row = state.row && this.of(state.row, rowText);
     const document = this.of(state.document, documentText);
     const messages = state.messages.map((message) => this.of(message, this.messageText));
     const processes = state.processes.map((process) => this.of(process, this.processText));
     const rest = flips.length === 0 ? clock : this.number(`f${clock}:${flips.toSorted((a, b) => a - b).join()}`) + 64;
+    const entries = log.map((entry) => this.of(entry, logText));
     let key = '';
     this.renamings.forEach(({ order }, at) => {
       const codes: number[] = [];
@@ -66,6 +74,11 @@ export class StateKeys {
       push(codes, document[at]!);
       push(codes, rest);
       for (const process of order) push(codes, processes[process]![at]!);
+      if (this.anyClock) push(codes, state.used);
+      if (this.logged) {
+        push(codes, 1 + log.length * 64 + state.done * 8 + state.faults);
+        for (const entry of entries) push(codes, entry[at]!);
+      }
       // Last, as their number varies.
       if (messages.length === 1) push(codes, messages[0]![at]!);
       else if (messages.length > 1) {
@@ -115,8 +128,11 @@ export class StateKeys {
     return `m${whose},${version},${image(message.image)},${restored},${abandoned},${duplicated},${answer}`;
   };
 
-  private readonly processText = ({ at, version, tries, doubtful, settling }: Process, renaming: Renaming): string =>
-    `p${at},${version},${tries},${doubtful},${settling ? settlingText(settling, renaming) : ''}`;
+  private readonly processText = (
+    { at, version, tries, doubtful, settling, work }: Process,
+    renaming: Renaming,
+  ): string =>
+    `p${at},${version},${tries},${doubtful},${settling ? settlingText(settling, renaming) : ''}${work ? workText(work, renaming) : ''}`;
 }
 
 /** Numbers below 2^15 are one character, others two. */
@@ -128,19 +144,29 @@ function push(codes: number[], number: number): void {
 function rowText(row: Row, { image }: Renaming): string {
   const { pending } = row;
   if (!pending) return `r${image(row.image)},${row.version}`;
-  const { operation, next, before, decider, previous, parked } = pending;
-  return `r${image(row.image)},${row.version},${operation},${next},${before},${decider},${image(previous)},${parked}`;
+  const { operation, next, before, decider, previous, parked, unchanged } = pending;
+  return `r${image(row.image)},${row.version},${operation},${next},${before},${decider},${image(previous)},${parked},${unchanged ?? ''}`;
 }
 
 function documentText(document: Document, { image }: Renaming): string {
   return `d${image(document.image)},${document.version},${document.restored}`;
 }
 
+function logText({ verdict, mark, image, committedAt }: LogEntry, renaming: Renaming): string {
+  return `l${verdict},${mark.state},${mark.version},${mark.operation},${renaming.image(image)},${committedAt}`;
+}
+
+function workText({ at, own, mark, conflicted, version, restored, image, sent }: Work, renaming: Renaming): string {
+  const about = mark ? `${mark.state}${mark.version}${mark.operation}` : '';
+  return `w${at},${own},${about},${conflicted},${version},${restored},${renaming.image(image)},${sent}`;
+}
+
 function settlingText(settling: Settling, renaming: Renaming): string {
-  const { purpose, at, row, expired, version, conflicted, reread, superseded, fenced, slot, claimed } = settling;
+  const { purpose, at, row, expired, version, conflicted, reread, superseded, fenced, slot, claimed, theirs } =
+    settling;
   const seen = slot ? (slot.found ? `${slot.version}+${slot.restored}` : 'none') : '';
   const flags = `${expired},${version},${conflicted},${reread},${superseded},${fenced}`;
-  return `${purpose},${at},${flags},${seen},${claimed},${row ? rowText(row, renaming) : ''}`;
+  return `${purpose},${at},${flags},${seen},${claimed},${theirs},${row ? rowText(row, renaming) : ''}`;
 }
 
 /** The identity first. Processes of one kind may change places, and so do the images that they write. */

@@ -1,11 +1,13 @@
 import type { Operation, PendingWrite, SlotView } from '../../../src/protocol/row.js';
+import type { LogEntry, Work } from './backstop.state.js';
 import { type History, type Image, SOFT } from './history.js';
 
 /** The row in MySQL. Immutable, as every part of a state: unchanged parts are shared. */
 export interface Row {
   readonly image: Image;
   readonly version: number;
-  readonly pending: (PendingWrite & { readonly previous: Image; readonly parked: boolean }) | null;
+  readonly pending:
+    (PendingWrite & { readonly previous: Image; readonly parked: boolean; readonly unchanged?: boolean }) | null;
 }
 
 /** The document in Elasticsearch, or its tombstone (`image: null`), or nothing (`version: -1`). */
@@ -42,20 +44,27 @@ export interface Settling {
   readonly slot: SlotView | null;
   /** The version that may be raced for whatever its deadline, or -1. */
   readonly claimed: number;
+  /** The version that the look found, for a lift; 0 for none. */
+  readonly theirs: number;
 }
 
 export interface Process {
-  readonly at: 'start' | 'prepare' | 'send' | 'answer' | 'flip' | 'restore' | 'settle' | 'wait' | 'read' | 'end';
+  readonly at:
+    'start' | 'prepare' | 'send' | 'answer' | 'flip' | 'restore' | 'settle' | 'wait' | 'read' | 'end' | Work['at'];
   /** A writer's own version, 0 before it has one. */
   readonly version: number;
   readonly tries: number;
   /** An earlier try of a writer may have been applied. */
   readonly doubtful: boolean;
   readonly settling: Settling | null;
+  /** The backstop's, about one entry of the log. */
+  readonly work: Work | null;
 }
 
 export interface State {
   readonly clock: number;
+  /** Bits of the versions that writes have had. */
+  readonly used: number;
   readonly row: Row | null;
   readonly document: Document;
   readonly messages: readonly Message[];
@@ -63,12 +72,21 @@ export interface State {
   readonly flips: readonly number[];
   readonly processes: readonly Process[];
   readonly history: History;
+  /** What the backstop reads: from the oldest entry that it may be given again. */
+  readonly log: readonly LogEntry[];
+  /** How many of them it has done. */
+  readonly done: number;
+  /** How often the backstop may still crash, or get no answer. */
+  readonly faults: number;
 }
 
-/** `save` inserts or updates, `soft` does so with a soft-deleted image, `insert` refuses an existing row. */
+/**
+ * `save` inserts or updates, `soft` does so with a soft-deleted image, `insert` refuses an existing row. `sql`, `sqlSoft` and `sqlRemove` do the like
+ * around the library, `foreign` puts a document into the index at a high version.
+ */
 export type Spec =
-  | { readonly kind: 'save' | 'soft' | 'insert'; readonly image: number }
-  | { readonly kind: 'remove' | 'database' | 'index' | 'sweeper' };
+  | { readonly kind: 'save' | 'soft' | 'insert' | 'sql' | 'sqlSoft' | 'foreign'; readonly image: number }
+  | { readonly kind: 'remove' | 'sqlRemove' | 'database' | 'index' | 'sweeper' | 'backstop' };
 
 /** Thrown when a step shows what must never happen. */
 export class Violation extends Error {
@@ -83,17 +101,27 @@ export class Violation extends Error {
 
 /** The image that a process writes. */
 export function imageOf(spec: Spec): Image {
-  if (spec.kind === 'save' || spec.kind === 'insert') return spec.image;
-  return spec.kind === 'soft' ? SOFT + spec.image : null;
+  if (!('image' in spec)) return null;
+  return spec.kind === 'soft' || spec.kind === 'sqlSoft' ? SOFT + spec.image : spec.image;
 }
 
 export function presence(image: Image): 'present' | 'absent' {
   return image === null || image >= 100 ? 'absent' : 'present';
 }
 
+/** Whether somebody writes around the library: then readers are promised nothing until the log is drained. */
+export function isBypassed(specs: readonly Spec[]): boolean {
+  return specs.some(({ kind }) => kind.startsWith('sql') || kind === 'foreign');
+}
+
 export function replace(state: State, process: number, next: Partial<Process>): State {
   const { processes } = state;
   return { ...state, processes: processes.with(process, { ...processes[process]!, ...next }) };
+}
+
+/** What the row becomes when its pending write is undone: a re-drive has nothing to undo. */
+export function imageBefore({ image, pending }: Row): Image {
+  return pending!.unchanged ? image : pending!.previous;
 }
 
 /** What the row becomes when its pending write commits. */
@@ -115,8 +143,8 @@ export function ended(
   versionNamed: boolean,
 ): Row | null | undefined {
   if (!row?.pending || (versionNamed && row.version !== version)) return undefined;
-  const { operation, previous } = row.pending;
+  const { operation } = row.pending;
   const gone: Operation = how === 'commit' ? 'delete' : 'insert';
   if (operation === gone) return null;
-  return { image: how === 'commit' ? row.image : previous, version: row.version, pending: null };
+  return { image: how === 'commit' ? row.image : imageBefore(row), version: row.version, pending: null };
 }

@@ -10,6 +10,8 @@ export interface BatcherLimits {
   readonly slowFactor: number;
   /** Items waiting; the next one is refused. */
   readonly maxQueued: number;
+  /** Items for which nobody waits: they stay so long, but for `hurry()` and full batches. Default 0. */
+  readonly lingerMs?: number;
 }
 
 export interface BatcherParts<Item, Result> {
@@ -45,6 +47,8 @@ export class GroupBatcher<Item, Result> {
   private readonly begun = new Set<{ readonly at: number }>();
   private scheduled = false;
   private recheck: NodeJS.Timeout | undefined;
+  private linger: NodeJS.Timeout | undefined;
+  private hurried = false;
   private ceiling: number;
 
   constructor(
@@ -89,8 +93,21 @@ export class GroupBatcher<Item, Result> {
     this.ceiling = Math.max(1, this.ceiling >> 1);
   }
 
+  /** What lingers leaves now. */
+  hurry(): void {
+    if (this.waiting.length === 0 || !this.limits.lingerMs) return;
+    this.hurried = true;
+    clearTimeout(this.linger);
+    this.linger = undefined;
+    this.schedule();
+  }
+
   private schedule(): void {
     if (this.scheduled || this.waiting.length === 0) return;
+    if (this.lingers()) {
+      this.linger ??= setTimeout(() => this.hurry(), this.limits.lingerMs);
+      return;
+    }
     if (!this.hasRoom()) {
       // Its place is free once the oldest batch counts as slow, or ends.
       this.recheck ??= setTimeout(() => {
@@ -103,8 +120,14 @@ export class GroupBatcher<Item, Result> {
     setImmediate(() => {
       this.scheduled = false;
       while (this.waiting.length > 0 && this.hasRoom()) void this.flush(this.take());
+      if (this.waiting.length === 0) this.hurried = false;
       this.schedule();
     });
+  }
+
+  private lingers(): boolean {
+    const { lingerMs, maxItems } = this.limits;
+    return lingerMs !== undefined && lingerMs > 0 && !this.hurried && this.waiting.length < maxItems;
   }
 
   private hasRoom(): boolean {

@@ -67,3 +67,57 @@ describe('GroupBatcher', () => {
     expect(await first).toEqual([1, 2, 3]);
   });
 });
+
+describe('a GroupBatcher whose items linger', () => {
+  beforeEach(() => {
+    jest.useFakeTimers();
+  });
+  afterEach(() => {
+    jest.useRealTimers();
+  });
+
+  function start(maxItems: number) {
+    const batches: (readonly number[])[] = [];
+    const limits = {
+      maxItems,
+      maxBytes: Number.MAX_SAFE_INTEGER,
+      maxInFlight: 1,
+      slowFactor: 1,
+      maxQueued: 100,
+      lingerMs: 5,
+    };
+    const run = (items: readonly number[]) => {
+      batches.push(items);
+      return Promise.resolve(items);
+    };
+    return { batches, batcher: new GroupBatcher<number, number>(limits, { run, refuse: () => new Error('full') }) };
+  }
+
+  it('keeps them until their time is over, and then the next ones as long', async () => {
+    const { batches, batcher } = start(10);
+    const first = [batcher.add(1), batcher.add(2)];
+    await jest.advanceTimersByTimeAsync(4);
+    expect(batches).toEqual([]);
+    await jest.advanceTimersByTimeAsync(2);
+    expect(batches).toEqual([[1, 2]]);
+    expect(await Promise.all(first)).toEqual([1, 2]);
+    const second = batcher.add(3);
+    await jest.advanceTimersByTimeAsync(4);
+    expect(batches).toHaveLength(1);
+    await jest.advanceTimersByTimeAsync(2);
+    expect(await second).toBe(3);
+  });
+
+  it('lets them go when it is told to hurry, and once a batch is full', async () => {
+    const { batches, batcher } = start(3);
+    const first = batcher.add(1);
+    batcher.hurry();
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await first).toBe(1);
+    batcher.hurry();
+    const others = [2, 3, 4].map((item) => batcher.add(item));
+    await jest.advanceTimersByTimeAsync(1);
+    expect(await Promise.all(others)).toEqual([2, 3, 4]);
+    expect(batches).toEqual([[1], [2, 3, 4]]);
+  });
+});

@@ -28,6 +28,7 @@ import { ConsistentService } from './consistent.service.js';
 import { ConsistentEvents } from './observe/consistent.events.js';
 import { ReadRepairInterceptor } from './settle/read-repair.interceptor.js';
 import { SweeperJob } from './settle/sweeper.job.js';
+import { VerificationJob } from './verify/verification.job.js';
 
 /** Injection token of the Elasticsearch client that the module works with. */
 export const CONSISTENT_CLIENT = Symbol('nest-consistent:client');
@@ -49,6 +50,7 @@ export interface ConsistentFeatureOptions extends Pick<ModuleMetadata, 'imports'
 class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   private readonly logger = new Logger('ConsistentModule');
   private readonly job: SweeperJob;
+  private readonly verification: VerificationJob;
 
   constructor(
     private readonly registry: ConsistentRegistry,
@@ -57,14 +59,16 @@ class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
     scheduler: SchedulerRegistry | undefined,
   ) {
     this.job = new SweeperJob(service, registry.options.sweeper, scheduler);
+    this.verification = new VerificationJob(registry, registry.options.verification, scheduler);
   }
 
   onApplicationBootstrap(): void {
     this.job.start();
+    this.verification.start();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await this.job.stop();
+    await Promise.all([this.job.stop(), this.verification.stop()]);
     const { shutdownTimeoutMs } = this.registry.options;
     if (!(await this.registry.writer.drain(shutdownTimeoutMs))) {
       this.logger.warn(`writes were still under way after ${shutdownTimeoutMs} ms; their rows will be settled later`);

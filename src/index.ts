@@ -13,6 +13,7 @@ export type { WriteOptions } from './consistent.repository.js';
 export { ConsistentService } from './consistent.service.js';
 export type { TransactionOptions, VerifyTarget } from './consistent.service.js';
 export type { KeptVerification, VerificationState } from './verify/verification.store.js';
+export { VERIFICATION_INTERVAL } from './verify/verification.job.js';
 export { verificationTableSql } from './verify/verification.store.js';
 export type {
   Difference,

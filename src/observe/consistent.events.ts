@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import type { VerifyCounts } from '../verify/verify.types.js';
 import type { LagAlert, LagReport } from './lag.monitor.js';
 
 /** What the library reports while it works. Never row contents. */
@@ -13,6 +14,8 @@ export interface ConsistentEventMap {
   written: [{ entity: string; operation: string; outcome: string }];
   /** One sweep over one table ended. */
   swept: [{ entity: string; claimed: number; settled: number; failed: number }];
+  /** One table was verified to the end. */
+  verified: [VerifyCounts & { entity: string; consistent: boolean; seconds: number }];
   /** The binlog backstop stands by, leads, failed …; `reason` says why it failed. */
   backstopState: [{ state: 'stopped' | 'standby' | 'starting' | 'leading' | 'failed'; reason: string | null }];
   /** Something may be wrong in a table that the log does not tell: it will be verified, with repair. */

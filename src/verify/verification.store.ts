@@ -63,6 +63,15 @@ export class VerificationStore {
     await queryPrimary(this.dataSource, sql, [JSON.stringify(result), metadata.tablePath]);
   }
 
+  /** By MySQL's clock. */
+  async endedWithin({ metadata }: EntityBinding, withinMs: number): Promise<boolean> {
+    const sql =
+      `SELECT 1 FROM ${TABLE} WHERE table_name = ? AND state = 'complete' ` +
+      'AND updated_at > UTC_TIMESTAMP(6) - INTERVAL ? MICROSECOND';
+    const parameters = [metadata.tablePath, Math.round(withinMs * 1_000)];
+    return ((await queryPrimary(this.dataSource, sql, parameters)) as unknown[]).length > 0;
+  }
+
   async last({ metadata }: EntityBinding): Promise<KeptVerification | null> {
     const sql =
       'SELECT entity, state, CAST(progress AS CHAR) AS progress, CAST(result AS CHAR) AS result, ' +

@@ -29,10 +29,27 @@ export class Verifier {
    * @throws VerificationInterruptedError when the signal is aborted, or a store does not answer for too long
    */
   async verify(context: EntityContext, given: VerifyOptions = {}): Promise<VerifyResult> {
+    return (await this.locked(context, given, null))!;
+  }
+
+  /** As `verify`; null where one of this table has ended within that time, in any instance. */
+  verifyUnlessRecent(
+    context: EntityContext,
+    { unlessWithinMs, ...given }: VerifyOptions & { unlessWithinMs: number },
+  ): Promise<VerifyResult | null> {
+    return this.locked(context, given, unlessWithinMs);
+  }
+
+  private async locked(
+    context: EntityContext,
+    given: VerifyOptions,
+    unlessWithinMs: number | null,
+  ): Promise<VerifyResult | null> {
     const options = resolveVerifyOptions(given);
     const lock = await VerificationLock.take(context.binding);
     try {
       const store = await this.storeOf(context);
+      if (unlessWithinMs !== null && (await store?.endedWithin(context.binding, unlessWithinMs))) return null;
       if (options.resume && !options.from) await resumeFrom(context, store, options);
       const reader = new DocumentReader(this.client, context.binding.alias);
       await reader.expectIndex(options);
@@ -66,6 +83,8 @@ export class Verifier {
     try {
       const result = await run.run();
       if (store) await keep(context, store.end(context.binding, result));
+      const { examples: _, reasons: _reasons, ...facts } = result;
+      context.events.emit('verified', facts);
       return result;
     } catch (error) {
       if (store) await keep(context, store.save(context.binding, 'interrupted', run.cursor));

@@ -1,0 +1,78 @@
+import { Logger } from '@nestjs/common';
+import type { SchedulerRegistry } from '@nestjs/schedule';
+import type { ConsistentRegistry } from '../consistent.registry.js';
+import type { ResolvedOptions } from '../consistent.options.js';
+import { InvalidOptionsError, VerificationRunningError } from '../errors.js';
+
+/** The job's name in the scheduler's registry. */
+export const VERIFICATION_INTERVAL = 'nest-consistent:verification';
+
+/**
+ * Verifies every table at an interval, one after the other. Where another instance is at a table already, or has verified
+ * it within the interval, that table is passed over. Start and stop are idempotent; stop gives the run under way up, and
+ * the next one goes on from there.
+ */
+export class VerificationJob {
+  private readonly logger = new Logger('ConsistentVerification');
+  private timer: NodeJS.Timeout | undefined;
+  private running: Promise<void> | undefined;
+  private abort = new AbortController();
+
+  constructor(
+    private readonly registry: ConsistentRegistry,
+    private readonly options: ResolvedOptions['verification'],
+    private readonly scheduler: SchedulerRegistry | undefined,
+  ) {}
+
+  start(): void {
+    if (this.options === false || this.timer) return;
+    if (!this.scheduler) {
+      throw new InvalidOptionsError(
+        'Verification runs as a job of @nestjs/schedule. Add ScheduleModule.forRoot() to the imports of your root module, or set ' +
+          'verification: false and call ConsistentService.verify() from a scheduler of your own.',
+      );
+    }
+    this.abort = new AbortController();
+    this.timer = setInterval(() => this.tick(), this.options.intervalMs);
+    this.scheduler.addInterval(VERIFICATION_INTERVAL, this.timer);
+  }
+
+  async stop(): Promise<void> {
+    if (this.timer) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+      if (this.scheduler?.getIntervals().includes(VERIFICATION_INTERVAL)) {
+        this.scheduler.deleteInterval(VERIFICATION_INTERVAL);
+      }
+    }
+    this.abort.abort();
+    await this.running;
+  }
+
+  private tick(): void {
+    this.running ??= this.verifyAll(this.abort.signal).finally(() => {
+      this.running = undefined;
+    });
+  }
+
+  private async verifyAll(signal: AbortSignal): Promise<void> {
+    if (this.options === false) return;
+    const { intervalMs, ...verify } = this.options;
+    for (const context of this.registry.all()) {
+      if (signal.aborted) return;
+      const { name } = context.binding;
+      try {
+        const options = { ...verify, signal, resume: true, unlessWithinMs: intervalMs / 2 };
+        const result = await this.registry.verifier.verifyUnlessRecent(context, options);
+        if (!result || result.consistent) continue;
+        const { missing, stale, foreign, orphaned, repaired, failed, unchecked } = result;
+        this.logger.warn(
+          `${name}: ${missing} missing, ${stale} stale, ${foreign} foreign, ${orphaned} orphaned; ${repaired} repaired, ${failed} failed, ${unchecked} unchecked`,
+        );
+      } catch (error) {
+        if (signal.aborted || error instanceof VerificationRunningError) continue;
+        this.logger.error(`${name}: the verification failed: ${(error as Error).message}`);
+      }
+    }
+  }
+}

@@ -225,7 +225,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
     const lane = (shared: boolean): Lane => ({
       index: makeIndexGroup(documents, binding, shared),
-      flips: makeFlipGroup(store, shared, options.writeTimeoutMs, options.acknowledge === 'indexed'),
+      flips: makeFlipGroup(store, shared, options.deadlineMs, options.acknowledge === 'indexed'),
     });
     const many = lane(true);
     const single = options.groupCommit ? many : lane(false);

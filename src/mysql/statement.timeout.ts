@@ -9,6 +9,13 @@ interface DriverConnection {
   readonly stream?: { destroy(): void; readonly localPort?: number };
 }
 
+interface Limits {
+  /** For a free connection. */
+  readonly connectMs: number;
+  /** For one statement. */
+  readonly statementMs: number;
+}
+
 const limits = new WeakMap<DataSource, number>();
 
 /** From now on every statement that the library sends through this DataSource has this limit. */
@@ -17,11 +24,13 @@ export function limitStatements(dataSource: DataSource, statementTimeoutMs: numb
 }
 
 /**
- * A connection to the primary for several statements, each with the limit (`timeoutMs`, where it is shorter). Whoever
- * takes it releases it.
+ * A connection to the primary for several statements, each with the limit (`timeoutMs`, where it is shorter; a free
+ * connection is waited for as long as ever). Whoever takes it releases it.
  */
 export function primaryRunner(dataSource: DataSource, timeoutMs = Infinity): QueryRunner {
-  return limited(dataSource.createQueryRunner('master'), Math.min(timeoutMs, limits.get(dataSource) ?? Infinity));
+  const connectMs = limits.get(dataSource) ?? Infinity;
+  const statementMs = Math.min(timeoutMs, connectMs);
+  return limited(dataSource.createQueryRunner('master'), { connectMs, statementMs });
 }
 
 /** One statement on the primary, with the limit. */
@@ -41,25 +50,28 @@ export async function queryPrimary(
 
 /** Gives a runner that was taken otherwise the limit of its DataSource, from here on. */
 export function limitRunner(runner: QueryRunner): QueryRunner {
-  return limited(runner, limits.get(runner.dataSource) ?? Infinity);
+  const limitMs = limits.get(runner.dataSource) ?? Infinity;
+  return limited(runner, { connectMs: limitMs, statementMs: limitMs });
 }
 
 /**
  * Nothing in MySQL's protocol or its drivers ends the wait for an answer that never comes. Here a timer does. The
  * connection is closed then and goes to nobody else: the answer may still be on its way, and would be taken for another's.
  */
-function limited(runner: QueryRunner, timeoutMs: number, tells = true): QueryRunner {
-  if (timeoutMs === Infinity) return runner;
+function limited(runner: QueryRunner, { connectMs, statementMs }: Limits, tells = true): QueryRunner {
+  if (statementMs === Infinity) return runner;
   const connect = runner.connect.bind(runner) as () => Promise<unknown>;
   const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<any>;
   let ended: StatementTimeoutError | undefined;
   let connected: Promise<unknown> | undefined;
   const within = async <T>(work: Promise<T>, sent: string | null): Promise<T> => {
+    const timeoutMs = sent === null ? connectMs : statementMs;
+    if (timeoutMs === Infinity) return work;
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         ended = timedOut(timeoutMs, sent);
-        if (sent !== null && tells) tellServer(runner, timeoutMs);
+        if (sent !== null && tells) tellServer(runner, connectMs);
         discardConnection(runner);
         reject(ended);
       }, timeoutMs);
@@ -89,7 +101,11 @@ function tellServer(runner: QueryRunner, timeoutMs: number): void {
     const localPort = stream?.localPort;
     if (threadId == null || localPort === undefined) return;
     endOnServer(dataSource, { threadId, localPort }, async (sql, parameters) => {
-      const other = limited(dataSource.createQueryRunner('master'), timeoutMs, false);
+      const other = limited(
+        dataSource.createQueryRunner('master'),
+        { connectMs: timeoutMs, statementMs: timeoutMs },
+        false,
+      );
       try {
         return (await other.query(sql, parameters)) as unknown;
       } finally {

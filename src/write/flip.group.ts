@@ -19,11 +19,8 @@ const LINGER_MS = 5;
 /**
  * Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. A statement
  * that waits for somebody's row lock lets others go first, but only two of them: each holds a connection of the pool. None
- * waits longer than its writers do (`timeoutMs`): rows that somebody has locked by then are left to settlers, who never
- * wait for locks, so that foreign locks cannot keep a table's flips up.
- *
- * Flips that no caller waits for (`lazy`) give way to the next prepare: a caller who goes on at once would meet his last flip's
- * sync of the logs. They follow it, while its document is on its way and MySQL has nothing to do.
+ * waits longer than `timeoutMs`, the deadline: then anybody may settle the rows, and settlers never wait for locks. So
+ * foreign locks cannot keep a table's flips up.
  */
 export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: number, lazy: boolean): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { type Profile, PROFILES } from './item.entity.js';
 
 export interface ChaosOptions {
   readonly writes: number;
@@ -7,6 +8,7 @@ export interface ChaosOptions {
   readonly writers: number;
   readonly readers: number;
   readonly lanes: number;
+  readonly profile: Profile;
   readonly kills: boolean;
   readonly faults: boolean;
   /** Keep the histories of a good run too. */
@@ -21,6 +23,8 @@ export const USAGE = `npm run chaos -- [options]
   --writers N    writer processes, default 3
   --readers N    reader processes, default 2
   --lanes N      operations under way in each writer, default 16
+  --profile P    when (default): rows switched in and out of the index, prepared by TypeORM;
+                 plain: prepared by the library's own statements; mysql: decider 'mysql'
   --no-kills     nothing is killed
   --no-faults    the network is well
   --keep         keeps histories and logs of a good run too`;
@@ -40,6 +44,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
         writers: { type: 'string', default: '3' },
         readers: { type: 'string', default: '2' },
         lanes: { type: 'string', default: '16' },
+        profile: { type: 'string', default: 'when' },
         'no-kills': { type: 'boolean', default: false },
         'no-faults': { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
@@ -53,6 +58,8 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     if (Number.isInteger(value) && value >= least && value <= most) return value;
     throw new UsageError(`--${name} must be a whole number, ${least} … ${most}, not ${String(values[name])}`);
   };
+  const profile = PROFILES.find((name) => name === values.profile);
+  if (!profile) throw new UsageError(`--profile must be one of ${PROFILES.join(', ')}`);
   return {
     writes: number('writes', 1, 1e9),
     seed: number('seed', 0, 2 ** 31),
@@ -60,6 +67,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     writers: number('writers', 1, 64),
     readers: number('readers', 0, 64),
     lanes: number('lanes', 1, 256),
+    profile,
     kills: values['no-kills'] !== true,
     faults: values['no-faults'] !== true,
     keep: values.keep === true,

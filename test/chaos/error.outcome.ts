@@ -34,7 +34,7 @@ export function unitOutcomes(error: unknown, keys: readonly string[]): Answer[] 
   const outcomes = error.data.outcomes as UnitOutcome[];
   return keys.map((key) => {
     const outcome = outcomes.find((one) => one.key === key);
-    if (outcome?.status === 'committed') return { result: 'ok' };
+    if (outcome?.status === 'committed' || outcome?.status === 'deferred') return { result: 'ok' };
     const code = outcome?.code ?? 'PARTIAL_WRITE';
     return {
       result: outcome === undefined || code === 'OUTCOME_UNKNOWN' || code === 'ROW_PARKED' ? 'unknown' : 'no',

@@ -27,9 +27,6 @@ export class WorkerProxies {
     const injection = proxy.inject(fault, { ...match, times: episode.times });
     await sleep(episode.forMs);
     injection.remove();
-    const hung = proxy === this.mysql && (fault.kind === 'hold' || fault.kind === 'black-hole');
-    // No limit of MySQL's clients ends a wait for an answer; a router between them would drop the connection some time.
-    if (hung && injection.hits > 0) proxy.cutAll();
     if (fault.kind === 'hold') void proxy.release().catch(() => undefined);
   }
 
@@ -48,8 +45,6 @@ export class WorkerProxies {
       void proxy.release().catch(() => undefined);
       await proxy.start();
     }
-    // Connections that were swallowed by a black hole would wait for ever.
-    this.mysql.cutAll();
   }
 
   async stop(): Promise<void> {

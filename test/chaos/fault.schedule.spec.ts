@@ -31,7 +31,15 @@ describe('the schedule', () => {
 });
 
 describe('the operations', () => {
-  const options = { seed: 7, name: 'writer-1', life: 0, hotKeys: 6, coldKeys: 100, onlyReads: false };
+  const options = {
+    seed: 7,
+    name: 'writer-1',
+    life: 0,
+    hotKeys: 6,
+    coldKeys: 100,
+    onlyReads: false,
+    profile: 'when' as const,
+  };
 
   it('depend on the seed and their number alone, and never write a value twice', () => {
     const planned = Array.from({ length: 500 }, (_, at) => planOperation(options, at));

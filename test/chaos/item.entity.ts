@@ -4,6 +4,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { Column, DeleteDateColumn, Entity, PrimaryColumn, UpdateDateColumn, VersionColumn } from 'typeorm';
 import {
   Consistency,
+  type ConsistentEntityOptions,
   ConsistentModule,
   type ConsistentModuleOptions,
   ConsistentRepository,
@@ -26,9 +27,16 @@ export class Item {
 
 export const ITEM_INDEX = 'chaos-items';
 
-export const ItemRepositoryClass = defineConsistentRepository(Item, {
+/**
+ * Which of the library's ways a run takes. `when`: rows are switched in and out of the index, every prepare is one of
+ * TypeORM's. `plain`: no `when`, so that prepares are the library's own statements, shared or alone. `mysql`: as `when`,
+ * with `decider: 'mysql'`.
+ */
+export const PROFILES = ['when', 'plain', 'mysql'] as const;
+export type Profile = (typeof PROFILES)[number];
+
+const options: ConsistentEntityOptions<Item> = {
   index: ITEM_INDEX,
-  when: (item) => item.listed,
   mappings: {
     dynamic: 'strict',
     properties: {
@@ -42,7 +50,14 @@ export const ItemRepositoryClass = defineConsistentRepository(Item, {
     },
   },
   settings: { number_of_shards: 1, number_of_replicas: 0 },
-});
+};
+const when = (item: Item): boolean => item.listed;
+
+export const ITEM_REPOSITORIES = {
+  when: defineConsistentRepository(Item, { ...options, when }),
+  plain: defineConsistentRepository(Item, options),
+  mysql: defineConsistentRepository(Item, { ...options, when, decider: 'mysql' }),
+} as const satisfies Record<Profile, unknown>;
 export type ItemRepository = ConsistentRepository<Item>;
 
 export const noteOf = (value: string): string => `note of ${value}`;
@@ -59,6 +74,7 @@ export function stateOf(item: Pick<Item, 'value' | 'note' | 'listed' | 'deletedA
 }
 
 export interface ItemModuleOptions {
+  profile: Profile;
   mysqlUrl: string;
   elasticsearchUrl: string;
   /** Makes the table. Default false. */
@@ -68,6 +84,7 @@ export interface ItemModuleOptions {
 
 /** What an application would import. Limits are short, so that deadlines pass while requests are still under way. */
 export function itemModules({
+  profile,
   mysqlUrl,
   elasticsearchUrl,
   synchronize,
@@ -92,6 +109,7 @@ export function itemModules({
       writeTimeoutMs: 500,
       deadlineMs: 1_200,
       busyTimeoutMs: 600,
+      statementTimeoutMs: 1_500,
       retry: { attempts: 2, backoffMs: 20 },
       readRepair: { timeoutMs: 500 },
       sweeper: { intervalMs: 300, leaseMs: 1_500 },
@@ -99,6 +117,6 @@ export function itemModules({
       shutdownTimeoutMs: 10_000,
       ...consistent,
     }),
-    ConsistentModule.forFeature([ItemRepositoryClass]),
+    ConsistentModule.forFeature([ITEM_REPOSITORIES[profile]]),
   ];
 }

@@ -1,3 +1,4 @@
+import type { Profile } from './item.entity.js';
 import type { WriteKind } from './item.model.js';
 import { SeededRandom } from './seeded.random.js';
 
@@ -17,6 +18,7 @@ export type PlannedOperation =
 
 export interface PlanOptions {
   readonly seed: number;
+  readonly profile: Profile;
   /** Of the process. */
   readonly name: string;
   /** 0, and one more after each kill: part of every value, so that none is written twice. */
@@ -34,6 +36,7 @@ const KINDS = { update: 28, save: 20, insert: 14, remove: 10, softRemove: 7, rec
 const UNIT_KINDS = { save: 70, remove: 10, softRemove: 10, recover: 10 } as const;
 const READS = { findOne: 34, list: 10, interceptor: 20, barrier: 4, index: 32 } as const;
 const MANY = 24;
+const REMOVE_MANY_SHARE = 0.12;
 
 /**
  * Operation number `at` of a process: the same for the same seed, whatever happened before. A process that was killed
@@ -45,10 +48,22 @@ export function planOperation(options: PlanOptions, at: number): PlannedOperatio
   const shape = random.weighted(SHAPES);
   const count = shape === 'single' ? 1 : shape === 'unit' ? 2 : random.between(2, MANY);
   const keys = pickKeys(options, random, count);
+  const removes = shape === 'many' && random.chance(REMOVE_MANY_SHARE);
   const writes = keys.map((key, part): PlannedWrite => {
     const kind: WriteKind =
-      shape === 'many' ? 'save' : shape === 'unit' ? random.weighted(UNIT_KINDS) : random.weighted(KINDS);
-    return { key, kind, value: `${options.name}/${options.life}.${at}.${part}`, listed: !random.chance(0.2) };
+      shape === 'many'
+        ? removes
+          ? 'remove'
+          : 'save'
+        : shape === 'unit'
+          ? random.weighted(UNIT_KINDS)
+          : random.weighted(KINDS);
+    return {
+      key,
+      kind,
+      value: `${options.name}/${options.life}.${at}.${part}`,
+      listed: options.profile === 'plain' || !random.chance(0.2),
+    };
   });
   return { shape, writes };
 }

@@ -5,7 +5,15 @@ import { DataSource, In } from 'typeorm';
 import { CONSISTENT_CLIENT, ConsistentService, ReadRepairInterceptor, type UnitRepository } from '../../src/index.js';
 import { outcomeOf, unitOutcomes } from './error.outcome.js';
 import type { Answer, HistoryWriter, Invocation } from './history.js';
-import { Item, ITEM_INDEX, type ItemRepository, ItemRepositoryClass, noteOf, stateOf } from './item.entity.js';
+import {
+  Item,
+  ITEM_INDEX,
+  type ItemRepository,
+  ITEM_REPOSITORIES,
+  noteOf,
+  type Profile,
+  stateOf,
+} from './item.entity.js';
 import type { ItemState } from './item.model.js';
 import type { PlannedOperation, PlannedWrite, ReadVia } from './operation.plan.js';
 
@@ -15,6 +23,7 @@ const READ_TIMEOUT_MS = 1_000;
 
 /** Carries planned operations out through the library as an application would, and writes down what it was told. */
 export class OperationRunner {
+  private readonly repository: (typeof ITEM_REPOSITORIES)[Profile];
   private readonly items: ItemRepository;
   private readonly service: ConsistentService;
   private readonly interceptor: ReadRepairInterceptor;
@@ -24,8 +33,10 @@ export class OperationRunner {
   constructor(
     application: INestApplicationContext,
     private readonly history: HistoryWriter,
+    profile: Profile,
   ) {
-    this.items = application.get<ItemRepository>(ItemRepositoryClass);
+    this.repository = ITEM_REPOSITORIES[profile];
+    this.items = application.get<ItemRepository>(this.repository);
     this.service = application.get(ConsistentService);
     this.interceptor = application.get(ReadRepairInterceptor);
     this.dataSource = application.get(DataSource);
@@ -37,7 +48,7 @@ export class OperationRunner {
       case 'read':
         return this.read(operation.via, operation.keys);
       case 'many':
-        return this.saveMany(operation.writes);
+        return this.many(operation.writes);
       case 'unit':
         return this.unitOfWork(operation.writes);
       case 'single':
@@ -90,11 +101,14 @@ export class OperationRunner {
     });
   }
 
-  private saveMany(writes: readonly PlannedWrite[]): Promise<readonly Answer[]> {
+  private many(writes: readonly PlannedWrite[]): Promise<readonly Answer[]> {
+    const removes = writes[0]!.kind === 'remove';
     return this.recorded(
-      writes.map((write) => callOf(write, 'saveMany')),
+      writes.map((write) => callOf(write, removes ? 'removeMany' : 'saveMany')),
       async () => {
-        const outcomes = await this.items.saveMany(writes.map(withListed));
+        const outcomes = removes
+          ? await this.items.removeMany(writes.map(({ key }) => this.items.create({ id: key })))
+          : await this.items.saveMany(writes.map(withListed));
         return outcomes.map((outcome) =>
           outcome.status === 'failed' ? outcomeOf(outcome.error) : done(outcome.entity),
         );
@@ -108,7 +122,7 @@ export class OperationRunner {
       async () => {
         try {
           const saved = await this.service.transaction(async (unit) => {
-            const items = unit.getRepository<Item>(ItemRepositoryClass);
+            const items = unit.getRepository<Item>(this.repository);
             const entities: Item[] = [];
             for (const write of writes) entities.push(await this.write(items, write));
             return entities;

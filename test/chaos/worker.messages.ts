@@ -12,6 +12,8 @@ export interface WorkerOptions extends PlanOptions {
   /** Writes still to be begun; a reader goes on until it is told to stop. */
   readonly writes: number;
   readonly sweeper: boolean;
+  readonly acknowledge: 'committed' | 'indexed';
+  readonly groupCommit: boolean;
 }
 
 export type ToWorker =

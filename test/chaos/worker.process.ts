@@ -33,7 +33,7 @@ class Worker {
     });
     const application = await this.start();
     const history = new HistoryWriter(this.options.historyPath);
-    const runner = new OperationRunner(application, history);
+    const runner = new OperationRunner(application, history, this.options.profile);
     tell({ kind: 'ready' });
     const reports = setInterval(() => tell({ kind: 'progress', ...this.progress }), PROGRESS_MS);
     await Promise.all(Array.from({ length: this.options.lanes }, () => this.lane(runner)));
@@ -47,8 +47,9 @@ class Worker {
   }
 
   private start(): Promise<INestApplicationContext> {
-    const { mysqlUrl, elasticsearchUrl, sweeper } = this.options;
-    const imports = itemModules({ mysqlUrl, elasticsearchUrl, consistent: sweeper ? {} : { sweeper: false } });
+    const { profile, mysqlUrl, elasticsearchUrl, sweeper, acknowledge, groupCommit } = this.options;
+    const consistent = { acknowledge, groupCommit, ...(sweeper ? {} : { sweeper: false as const }) };
+    const imports = itemModules({ profile, mysqlUrl, elasticsearchUrl, consistent });
     class WorkerModule {}
     Module({ imports })(WorkerModule);
     return NestFactory.createApplicationContext(WorkerModule, { logger: ['error', 'warn'], abortOnError: false });

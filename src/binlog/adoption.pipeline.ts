@@ -124,7 +124,11 @@ export class AdoptionPipeline implements TableHost {
   private addNow(table: AdoptionTable, works: readonly ChangeWork[], bytes: number): void {
     if (this.stopped || table.closed !== null || this.ticket === null) return;
     this.watermark.add(this.ticket, works.length, bytes);
-    for (const work of works) table.queue.add(work);
+    const late = Date.now() - this.ticket.committedAtMs > table.context.options.gcDeletesMs / 2;
+    for (const work of works) {
+      work.late = late && work.kind === 'put';
+      table.queue.add(work);
+    }
     this.touched.add(table);
     this.staged += works.length;
     if (this.staged >= MAX_STAGED_ROWS) this.publish();

@@ -62,7 +62,8 @@ export class BackstopModule {
             service: ConsistentService,
             client: Client,
           ) => {
-            const dataSource = modules.get<DataSource>(getDataSourceToken(resolved.dataSource), { strict: false });
+            const token = getDataSourceToken(resolved.dataSource);
+            const dataSource = (): DataSource => modules.get<DataSource>(token, { strict: false });
             return new BackstopService({ options: resolved, dataSource, registry, service, client });
           },
         },

@@ -83,6 +83,7 @@ export class BackstopRun {
     });
     this.suspects = new SuspectTables({
       verify: (table, signal) => this.verify(table, signal),
+      added: (table, reason) => registry.events.emit('backstopToVerify', { table, reason }),
       changed: () => {
         this.dirty = true;
       },
@@ -179,14 +180,16 @@ export class BackstopRun {
         suspect: (table, reason, closed) => {
           if (closed) this.parts.logger.error(`${table.name} is not followed for now: ${reason}`);
           this.suspects.add(table.name, reason);
-          this.parts.registry.events.emit('backstopToVerify', { table: table.name, reason });
         },
       },
     );
     this.pipeline = pipeline;
     for (const context of contexts) {
       const images = new ImageDecoder(context.binding, this.zone);
-      const table = new AdoptionTable(context, images, this.documents, registry.redriver, pipeline, { ...options, signal });
+      const table = new AdoptionTable(context, images, this.documents, registry.redriver, pipeline, {
+        ...options,
+        signal,
+      });
       this.tables.set(table.name, table);
     }
   }

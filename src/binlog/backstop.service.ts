@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@elastic/elasticsearch';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
-import type { ConnectionOptions } from 'mysql2';
 import type { DataSource } from 'typeorm';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { ConsistentService } from '../consistent.service.js';
@@ -22,7 +21,8 @@ import { LeaderLock } from './leader.lock.js';
 
 export interface BackstopDependencies {
   readonly options: ResolvedBackstopOptions;
-  readonly dataSource: DataSource;
+  /** Asked when the backstop starts: the module that makes it may come later. */
+  readonly dataSource: () => DataSource;
   readonly registry: ConsistentRegistry;
   readonly service: ConsistentService;
   readonly client: Client;
@@ -44,8 +44,6 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   private readonly logger = new Logger('Backstop');
   private readonly meter: ConsistencyMeter;
   private readonly clock = new ServerClock();
-  private readonly checkpoints: CheckpointStore;
-  private readonly connection: ConnectionOptions;
   private state: BackstopState = 'stopped';
   private reason: string | null = null;
   private run: BackstopRun | null = null;
@@ -55,11 +53,8 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
 
   /** @internal */
   constructor(private readonly parts: BackstopDependencies) {
-    const { options, dataSource } = parts;
     this.meter = new ConsistencyMeter({ now: () => this.clock.now() });
-    this.checkpoints = new CheckpointStore(dataSource);
-    this.connection = options.connection ?? primaryConnectionOf(dataSource);
-    this.startFrom = options.startFrom;
+    this.startFrom = parts.options.startFrom;
   }
 
   /** `backstopState`, `backstopToVerify`, `backstopLag` and `backstopRecovered` are emitted here. */
@@ -156,7 +151,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private async executed(): Promise<string> {
-    const [row] = (await this.parts.dataSource.query('SELECT @@GLOBAL.gtid_executed AS executed')) as [
+    const [row] = (await this.parts.dataSource().query('SELECT @@GLOBAL.gtid_executed AS executed')) as [
       { executed: string },
     ];
     return row.executed;
@@ -192,13 +187,17 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   }
 
   private async lead(lost: string | null, signal: AbortSignal): Promise<void> {
-    const { options, dataSource, registry, client, service } = this.parts;
+    const { options, registry, client, service } = this.parts;
+    const dataSource = this.parts.dataSource();
+    const own = primaryConnectionOf(dataSource);
+    const connection = options.connection ?? own;
     this.enter('standby');
-    const lock = new LeaderLock({ connection: this.lockConnection(), name: options.name });
+    // Its scope is the database that holds the checkpoint.
+    const lock = new LeaderLock({ connection: own, name: options.name });
     const leadership = await lock.acquire(signal);
     try {
       this.enter('starting');
-      await checkServer(this.connection, options.serverId, this.logger);
+      await checkServer(connection, options.serverId, this.logger);
       this.run = new BackstopRun({
         options: {
           ...options,
@@ -206,11 +205,11 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
           leader: `${options.leader}:${randomBytes(3).toString('hex')}`,
         },
         dataSource,
-        connection: this.connection,
+        connection,
         contexts: this.contexts(),
         client,
         registry,
-        checkpoints: this.checkpoints,
+        checkpoints: new CheckpointStore(dataSource),
         meter: this.meter,
         clock: this.clock,
         logger: this.logger,
@@ -224,11 +223,6 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     } finally {
       await leadership.release();
     }
-  }
-
-  /** The lock's scope is the database that holds the checkpoint. */
-  private lockConnection(): ConnectionOptions {
-    return { ...primaryConnectionOf(this.parts.dataSource) };
   }
 
   private contexts() {

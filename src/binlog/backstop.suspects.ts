@@ -10,6 +10,8 @@ export interface RepairResult {
 export interface SuspectsParts {
   /** Makes the table and its index usable again, then verifies it with repair. Throws what keeps it from that. */
   verify(table: string, signal: AbortSignal): Promise<RepairResult>;
+  /** A table came to the list. */
+  added(table: string, reason: string): void;
   /** The list has changed. */
   changed(): void;
   /** For the log. */
@@ -49,6 +51,7 @@ export class SuspectTables {
     } else {
       this.suspects.set(table, { reason: text, times: 1, pauseMs: FIRST_PAUSE_MS, dueAt: 0 });
       this.parts.told('warn', `${table} is to be verified: ${text}`);
+      this.parts.added(table, text);
     }
     this.parts.changed();
     this.wake?.();

@@ -42,7 +42,8 @@ export class ChangeMender {
   async mend(works: readonly ChangeWork[]): Promise<void> {
     try {
       await this.gone(works.filter(({ kind }) => kind === 'gone'));
-      await this.compare(works.filter(({ kind }) => kind !== 'gone'));
+      await this.prove(works.filter(({ kind }) => kind === 'put'));
+      await this.compare(works.filter(({ kind }) => kind !== 'gone' && kind !== 'put'));
     } catch (error) {
       this.failed(works, error as Error);
     }
@@ -101,6 +102,18 @@ export class ChangeMender {
         outcomes.again(work, true, outcome.reason);
       }
     });
+  }
+
+  /** Old changes: those whose row has moved on have a later event; the others are sent. */
+  private async prove(works: readonly ChangeWork[]): Promise<void> {
+    if (works.length === 0) return;
+    const rows = await this.rows(works);
+    for (const work of works) {
+      work.late = false;
+      if (decideAfterAdoptConflict(work.mark, rows.get(work.id) ?? null) === 'fine') {
+        this.parts.outcomes.finished(work, false);
+      } else this.parts.outcomes.onwards(work);
+    }
   }
 
   private async compare(works: readonly ChangeWork[]): Promise<void> {

@@ -94,7 +94,7 @@ export class ChangeQueue {
       return;
     }
     const before = first.last;
-    if (before.started || before.doubtful) {
+    if (!before.givesWay) {
       before.next = work;
       first.last = work;
       return;

@@ -58,6 +58,11 @@ export class ChangeWork {
   /** Of a `gone`: the slot as it was looked at, and whether our delete of an empty one was answered 409. */
   slot: SlotView | null = null;
   conflicted = false;
+  /**
+   * Of a `put`: so old that Elasticsearch may have forgotten a later delete. The row is read first, and is sent only if it is
+   * still the one of the log.
+   */
+  late = false;
   /** Of a `compare`: row and document as they were when they differed. */
   difference = '';
 
@@ -77,7 +82,14 @@ export class ChangeWork {
   ) {}
 
   get lane(): ChangeLane {
-    return this.kind === 'gone' && this.slot ? 'mend' : LANE_OF[this.kind];
+    if (this.late || (this.kind === 'gone' && this.slot)) return 'mend';
+    return LANE_OF[this.kind];
+  }
+
+  /** Whether a later change of the row may take its place: it has not begun, and leaves nothing undone. */
+  get givesWay(): boolean {
+    // What is gone may have a request on its way, which only the delete can outrun.
+    return !this.started && !this.doubtful && this.kind !== 'gone';
   }
 
   /**
@@ -95,12 +107,14 @@ export class ChangeWork {
     this.version = 0;
     this.slot = null;
     this.conflicted = false;
+    this.late = later.late;
     this.difference = '';
   }
 
   /** Goes the slow way from now on. */
   becomes(kind: 'compare'): void {
     this.kind = kind;
+    this.late = false;
     this.text = null;
   }
 }

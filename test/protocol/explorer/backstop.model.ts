@@ -93,13 +93,13 @@ export class BackstopModel {
     this.emit('waits for the row', replace(state, process, { at: 'settle', settling: beginSettling('sweep'), work }));
   }
 
-  private look(state: State, process: number, work: Work, { verdict }: LogEntry): void {
+  private look(state: State, process: number, work: Work, { verdict, mark }: LogEntry): void {
     const { version, image } = state.document;
     const slot: SlotView =
       image === null ? { found: false } : { found: true, version, restored: state.document.restored || null };
     const seen = { ...work, restored: state.document.restored, version: slot.found ? version : -1, image };
     if (verdict === 'check-gone' || verdict === 'adopt-gone') {
-      const gone = this.rules.gone(work.mark!, slot, undefined, work.conflicted);
+      const gone = this.rules.gone(mark, slot, undefined, work.conflicted);
       if (gone.kind === 'fine') return this.finish('looks: gone', state, process, work.own);
     } else if (verdict === 'check' && !work.conflicted) {
       if (this.rules.check(work.mark!, slot, undefined) === 'fine')
@@ -108,12 +108,12 @@ export class BackstopModel {
     this.go('looks at the document', state, process, { ...seen, at: 'fetch' });
   }
 
-  private fetch(state: State, process: number, work: Work, { verdict }: LogEntry): void {
+  private fetch(state: State, process: number, work: Work, { verdict, mark: before }: LogEntry): void {
     const { version, image, mark } = work;
     const { row } = state;
     const slot: SlotView = version < 0 ? { found: false } : { found: true, version, restored: work.restored || null };
     if (verdict === 'check-gone' || verdict === 'adopt-gone') {
-      const gone = this.rules.gone(mark!, slot, rowMark(row), work.conflicted);
+      const gone = this.rules.gone(before, slot, rowMark(row), work.conflicted);
       switch (gone.kind) {
         case 'delete':
           return this.send('removes', state, process, gone.version, null, false, 'told');

@@ -54,12 +54,6 @@ export const BACKSTOP_MUTANTS: readonly Mutant[] = [
     scenario: anyClock,
   },
   {
-    name: "the backstop adopts at the row's own version",
-    breaks: 'The slot is taken: the change never reaches the index, or by a re-drive only.',
-    rules: { ...SHIPPED, adoptVersion: (mark) => mark.version, afterAdoptConflict: () => 'fine' },
-    scenario: beside,
-  },
-  {
     name: 'an adopted document carries no marker',
     breaks: 'A write whose version it has takes it for its own landing.',
     rules: { ...SHIPPED, adoptMarked: false },

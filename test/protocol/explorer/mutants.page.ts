@@ -25,7 +25,8 @@ protocol ([protocol.md](protocol.md)) for the worse. The explorer then finds, br
 happen; without the change the same search finds nothing.
 
 How to read a trace: \`1:save1\` is the first process, which saves image 1 of the row; \`database\` reads the row through the library, \`index\` the
-document by id. Versions are small numbers: the row is at 1 in the beginning (image 0, or 100 where it is soft-deleted), the first write prepares at 2.
+document by id. \`sql\` and \`sqlRemove\` change the row around the library, \`foreign\` puts a document into the index, \`backstop\` follows the
+binary log. Versions are small numbers: the row is at 1 in the beginning (image 0, or 100 where it is soft-deleted), the first write prepares at 2.
 "not linearizable" means that no order of the operations explains what the last one's caller was told.
 `;
 

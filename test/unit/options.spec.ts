@@ -94,6 +94,7 @@ describe('options', () => {
       /deadlineMs \(2000\) must be longer than writeTimeoutMs \(2000\).*4000/s,
     ],
     [{ writeTimeoutMs: 500, deadlineMs: 100 }, /deadlineMs \(100\).*writeTimeoutMs \(500\)/s],
+    [{ writeTimeoutMs: 500, statementTimeoutMs: 499 }, /statementTimeoutMs \(499\).*writeTimeoutMs \(500\)/s],
     [{ deadlineMs: 60_000, gcDeletesMs: 599_999 }, /gcDeletesMs \(599999\).*ten times deadlineMs \(60000\)/s],
     [{ writeTimeoutMs: 5_000, sweeper: { leaseMs: 4_999 } }, /leaseMs \(4999\).*writeTimeoutMs \(5000\)/s],
   ])('%j contradict each other', (options, message) => {
@@ -103,6 +104,7 @@ describe('options', () => {
 
   it.each([
     { writeTimeoutMs: 2_000, deadlineMs: 2_001 },
+    { writeTimeoutMs: 500, statementTimeoutMs: 500 },
     { deadlineMs: 60_000, gcDeletesMs: 600_000 },
     { writeTimeoutMs: 5_000, sweeper: { leaseMs: 5_000 } },
   ])('%j are at the edge, and fit', (options) => {

@@ -13,6 +13,7 @@ import { nowNs } from './history.js';
 import { judge, type Judgement } from './history.judge.js';
 import { itemModules } from './item.entity.js';
 import { OrphanReaper } from './orphan.reaper.js';
+import { ReplicaStalls, replicaTrouble } from './replica.link.js';
 import { StoreServers } from './store.servers.js';
 import { WorkerHandle } from './worker.handle.js';
 
@@ -72,6 +73,7 @@ export class ChaosRun {
   private readonly under = new Set<Promise<unknown>>();
   private workerKills = 0;
   private reaper!: OrphanReaper;
+  private stalls: ReplicaStalls | undefined;
 
   constructor(
     private readonly options: ChaosOptions,
@@ -81,18 +83,20 @@ export class ChaosRun {
   }
 
   async run(): Promise<ChaosOutcome> {
-    this.servers = await StoreServers.start((line) => this.ui.say(line));
+    this.servers = await StoreServers.start((line) => this.ui.say(line), this.options.replica);
     const begun = performance.now();
     try {
       await this.prepareStores();
       this.reaper = new OrphanReaper(this.mysqlUrl);
       this.reaper.start();
       await this.startWorkers();
+      this.stallReplica();
       await this.playSchedule();
       await this.quieten();
       return await this.conclude(begun);
     } finally {
       await this.reaper?.stop();
+      await this.stalls?.stop().catch(() => undefined);
       await Promise.all(this.workers.map((worker) => worker.stop(0)));
       await Promise.all(this.proxies.map((proxy) => proxy.stop()));
       await this.servers.remove();
@@ -134,6 +138,7 @@ export class ChaosRun {
 
   private async startWorkers(): Promise<void> {
     const { writers, readers, writes, seed, lanes, profile } = this.options;
+    const { replica } = this.servers;
     const coldKeys = Math.min(MAX_COLD_KEYS, Math.max(20, Math.ceil(writes / WRITES_PER_COLD_KEY)));
     for (let at = 0; at < writers + readers; at++) {
       const proxies = new WorkerProxies(this.servers.elasticsearch.url, this.mysqlUrl);
@@ -149,6 +154,7 @@ export class ChaosRun {
           coldKeys,
           onlyReads,
           mysqlUrl: proxies.mysql.url,
+          ...(replica ? { replicaUrl: `${replica.url}/${DATABASE}` } : {}),
           elasticsearchUrl: proxies.elasticsearch.url,
           lanes: onlyReads ? READER_LANES : lanes,
           writes: onlyReads ? 0 : Math.ceil(writes / writers),
@@ -163,6 +169,13 @@ export class ChaosRun {
       this.workers.push(worker);
       worker.start();
     }
+  }
+
+  private stallReplica(): void {
+    const { replica } = this.servers;
+    if (!replica) return;
+    this.stalls = new ReplicaStalls(replica.url);
+    this.stalls.start();
   }
 
   private async playSchedule(): Promise<void> {
@@ -240,6 +253,12 @@ export class ChaosRun {
     const { url } = this.servers.elasticsearch;
     await this.reaper.stop();
     if (this.reaper.reaped > 0) this.notes.push(`${this.reaper.reaped} transactions of vanished clients were ended`);
+    const { replica } = this.servers;
+    if (replica) {
+      await this.stalls!.stop();
+      const trouble = await replicaTrouble(replica.url);
+      if (trouble) this.failures.push(`the replica no longer followed: ${trouble}`);
+    }
     const sweeping = await this.application(false);
     const stuck = await waitUntilSettled(this.mysqlUrl, SETTLE_TIMEOUT_MS).finally(() => sweeping.close());
     const final = await readStores(this.mysqlUrl, url);

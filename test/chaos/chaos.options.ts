@@ -9,6 +9,8 @@ export interface ChaosOptions {
   readonly readers: number;
   readonly lanes: number;
   readonly profile: Profile;
+  /** A MySQL replica, late and standing still at times, that some reads come from. */
+  readonly replica: boolean;
   readonly kills: boolean;
   readonly faults: boolean;
   /** Keep the histories of a good run too. */
@@ -25,6 +27,7 @@ export const USAGE = `npm run chaos -- [options]
   --lanes N      operations under way in each writer, default 16
   --profile P    when (default): rows switched in and out of the index, prepared by TypeORM;
                  plain: prepared by the library's own statements; mysql: decider 'mysql'
+  --replica      a MySQL replica as well; some reads come from it, with their wait for its GTIDs
   --no-kills     nothing is killed
   --no-faults    the network is well
   --keep         keeps histories and logs of a good run too`;
@@ -45,6 +48,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
         readers: { type: 'string', default: '2' },
         lanes: { type: 'string', default: '16' },
         profile: { type: 'string', default: 'when' },
+        replica: { type: 'boolean', default: false },
         'no-kills': { type: 'boolean', default: false },
         'no-faults': { type: 'boolean', default: false },
         keep: { type: 'boolean', default: false },
@@ -68,6 +72,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     readers: number('readers', 0, 64),
     lanes: number('lanes', 1, 256),
     profile,
+    replica: values.replica === true,
     kills: values['no-kills'] !== true,
     faults: values['no-faults'] !== true,
     keep: values.keep === true,

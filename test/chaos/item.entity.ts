@@ -76,6 +76,7 @@ export function stateOf(item: Pick<Item, 'value' | 'note' | 'listed' | 'deletedA
 export interface ItemModuleOptions {
   profile: Profile;
   mysqlUrl: string;
+  replicaUrl?: string | undefined;
   elasticsearchUrl: string;
   /** Makes the table. Default false. */
   synchronize?: boolean;
@@ -86,6 +87,7 @@ export interface ItemModuleOptions {
 export function itemModules({
   profile,
   mysqlUrl,
+  replicaUrl,
   elasticsearchUrl,
   synchronize,
   consistent,
@@ -93,7 +95,9 @@ export function itemModules({
   return [
     TypeOrmModule.forRoot({
       type: 'mysql',
-      url: mysqlUrl,
+      ...(replicaUrl
+        ? { replication: { master: { url: mysqlUrl }, slaves: [{ url: replicaUrl }] } }
+        : { url: mysqlUrl }),
       entities: [Item],
       synchronize: synchronize ?? false,
       timezone: 'Z',

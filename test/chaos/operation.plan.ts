@@ -9,8 +9,8 @@ export interface PlannedWrite {
   readonly listed: boolean;
 }
 
-/** `list`: several rows in one find. `interceptor`: plain TypeORM, repaired on its way out. `barrier`: waits for undecided writes. */
-export type ReadVia = 'findOne' | 'list' | 'interceptor' | 'barrier' | 'index';
+/** `list`: several rows in one find. `interceptor`: plain TypeORM, repaired on its way out. `replica`: several rows from the replica. `barrier`: waits for undecided writes. */
+export type ReadVia = 'findOne' | 'list' | 'interceptor' | 'barrier' | 'index' | 'replica';
 
 export type PlannedOperation =
   | { readonly shape: 'single' | 'many' | 'unit'; readonly writes: readonly PlannedWrite[] }
@@ -26,6 +26,8 @@ export interface PlanOptions {
   readonly hotKeys: number;
   readonly coldKeys: number;
   readonly onlyReads: boolean;
+  /** There is a replica to read from. */
+  readonly replicaUrl?: string;
 }
 
 const HOT_SHARE = 0.12;
@@ -69,8 +71,10 @@ export function planOperation(options: PlanOptions, at: number): PlannedOperatio
 }
 
 function planRead(options: PlanOptions, random: SeededRandom): PlannedOperation {
-  const via = random.weighted(READS);
-  return { shape: 'read', via, keys: pickKeys(options, random, via === 'list' ? 6 : 1) };
+  const drawn = random.weighted(READS);
+  // By plain TypeORM, which would take the replica as it is, a stale row in commit cannot be told from a fresh one.
+  const via = options.replicaUrl !== undefined && drawn === 'interceptor' ? 'replica' : drawn;
+  return { shape: 'read', via, keys: pickKeys(options, random, via === 'list' || via === 'replica' ? 6 : 1) };
 }
 
 /** Sorted: units of work that take rows in any order would mostly show MySQL's deadlocks. */

@@ -180,7 +180,12 @@ export class OperationRunner {
         ? await this.throughInterceptor(keys)
         : via === 'findOne'
           ? [await this.items.findOne({ where: { id: keys[0]! }, withDeleted: true })]
-          : await this.items.find({ where, withDeleted: via === 'list', barrier: via === 'barrier' });
+          : await this.items.find({
+              where,
+              withDeleted: via !== 'barrier',
+              barrier: via === 'barrier',
+              replica: via === 'replica',
+            });
     return new Map(rows.flatMap((row) => (row ? [[row.id, stateOf(row)] as const] : [])));
   }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { replicate } from './replica.link.js';
 import type { Store } from './fault.schedule.js';
 
 /** What is used of tools/servers. Written down here, because the tool is plain JavaScript that the harness does not compile. */
@@ -13,11 +14,11 @@ interface Server {
 }
 
 interface ServersTool {
-  startMysql: (options: { durable: boolean; reporter: object }) => Promise<Server>;
+  startMysql: (options: { durable: boolean; settings?: string[]; reporter: object }) => Promise<Server>;
   startElasticsearch: (options: { reporter: object }) => Promise<Server>;
 }
 
-/** The two servers of one run, to be killed and started again on the same data. */
+/** The servers of one run; the first two are killed and started again on the same data. */
 export class StoreServers {
   kills = 0;
   private readonly busy = new Set<Store>();
@@ -25,21 +26,28 @@ export class StoreServers {
   private constructor(
     readonly mysql: Server,
     readonly elasticsearch: Server,
+    readonly replica: Server | undefined,
   ) {}
 
-  static async start(say: (line: string) => void): Promise<StoreServers> {
+  static async start(say: (line: string) => void, withReplica: boolean): Promise<StoreServers> {
     const { startMysql, startElasticsearch } = await serversTool();
     const reporter = { say, track: (_what: string, _size: unknown, _total: unknown, work: Promise<unknown>) => work };
     const started = await Promise.allSettled([
       startMysql({ durable: true, reporter }),
       startElasticsearch({ reporter }),
+      ...(withReplica ? [startMysql({ durable: false, settings: ['--server-id=2'], reporter })] : []),
     ]);
-    const [mysql, elasticsearch] = started;
-    if (mysql.status === 'fulfilled' && elasticsearch.status === 'fulfilled') {
-      return new StoreServers(mysql.value, elasticsearch.value);
+    const servers = started.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const [mysql, elasticsearch, replica] = servers;
+    const failed = started.find((one) => one.status === 'rejected');
+    try {
+      if (failed || !mysql || !elasticsearch) throw failed?.reason as Error;
+      if (replica) await replicate(mysql.url, replica.url);
+      return new StoreServers(mysql, elasticsearch, replica);
+    } catch (error) {
+      await Promise.all(servers.map((server) => server.remove()));
+      throw error;
     }
-    for (const one of started) if (one.status === 'fulfilled') await one.value.remove();
-    throw (mysql.status === 'rejected' ? mysql.reason : (elasticsearch as PromiseRejectedResult).reason) as Error;
   }
 
   /** `kill -9`, a pause, and up again. False when it is down already. */
@@ -55,7 +63,7 @@ export class StoreServers {
   }
 
   async remove(): Promise<void> {
-    await Promise.all([this.mysql.remove(), this.elasticsearch.remove()]);
+    await Promise.all([this.mysql.remove(), this.elasticsearch.remove(), this.replica?.remove()]);
   }
 }
 

@@ -4,6 +4,7 @@ import type { PlanOptions } from './operation.plan.js';
 export interface WorkerOptions extends PlanOptions {
   readonly historyPath: string;
   readonly mysqlUrl: string;
+  readonly replicaUrl?: string;
   readonly elasticsearchUrl: string;
   /** How many operations run at the same time. */
   readonly lanes: number;

@@ -47,9 +47,9 @@ class Worker {
   }
 
   private start(): Promise<INestApplicationContext> {
-    const { profile, mysqlUrl, elasticsearchUrl, sweeper, acknowledge, groupCommit } = this.options;
+    const { profile, mysqlUrl, replicaUrl, elasticsearchUrl, sweeper, acknowledge, groupCommit } = this.options;
     const consistent = { acknowledge, groupCommit, ...(sweeper ? {} : { sweeper: false as const }) };
-    const imports = itemModules({ profile, mysqlUrl, elasticsearchUrl, consistent });
+    const imports = itemModules({ profile, mysqlUrl, replicaUrl, elasticsearchUrl, consistent });
     class WorkerModule {}
     Module({ imports })(WorkerModule);
     return NestFactory.createApplicationContext(WorkerModule, { logger: ['error', 'warn'], abortOnError: false });

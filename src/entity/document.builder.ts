@@ -9,6 +9,8 @@ import { keyTexts } from './row.key.js';
 const MAX_ID_BYTES = 512;
 /** Far below Elasticsearch's 100 MB `http.max_content_length`, so that a bulk of several still passes. */
 const MAX_DOCUMENT_BYTES = 32 * 1024 * 1024;
+/** Of one UTF-16 unit as UTF-8: shorter texts need not be counted. */
+const MAX_UNIT_BYTES = 3;
 const EMPTY_DOCUMENT = '{}';
 
 /** TypeORM types whose entity value says more than the column's text. */
@@ -28,7 +30,7 @@ export function documentIdOf(binding: EntityBinding, image: RowImage): string {
       entity: binding.name,
     });
   }
-  if (Buffer.byteLength(id) > MAX_ID_BYTES) {
+  if (id.length > MAX_ID_BYTES / MAX_UNIT_BYTES && Buffer.byteLength(id) > MAX_ID_BYTES) {
     throw new InvalidDocumentError(
       `${binding.name}: the document id has ${Buffer.byteLength(id)} bytes and Elasticsearch takes ${MAX_ID_BYTES}. ` +
         'Give the repository a `documentId` that is shorter, for instance a hash of the key.',
@@ -54,7 +56,7 @@ export function documentTextOf(binding: EntityBinding, image: RowImage, entity: 
   } else {
     text = defaultText(binding, image);
   }
-  if (Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
+  if (text.length > MAX_DOCUMENT_BYTES / MAX_UNIT_BYTES && Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
     throw new InvalidDocumentError(
       `${binding.name}: the document has ${Buffer.byteLength(text)} bytes; at most ${MAX_DOCUMENT_BYTES} are sent. ` +
         'Leave large columns out with `toDocument`.',

@@ -1,32 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext, Lane } from '../entity/entity.context.js';
-import type { ConsistentError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkReason } from '../mysql/parked.store.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { decideAfterConflict, decideAfterIndex, isDoubtful } from '../protocol/write.decision.js';
 import type { Resolution } from '../settle/resolution.js';
+import {
+  COMMITTED,
+  type Completion,
+  DEFERRED,
+  failed,
+  type FirstTry,
+  flipOf,
+  type Indexed,
+  notSent,
+  type NotTaken,
+  notTaken,
+  requestOf,
+} from './completion.js';
 import type { IndexRequest } from './index.group.js';
 import type { PreparedWrite } from './prepared.write.js';
-import { indexRejected, indexUnavailable, outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
+import { outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
 
-/** How one prepared write ended. */
-export type Completion =
-  /** In both stores (or decided there; the flip may still follow). */
-  | { readonly status: 'committed' }
-  /** `decider: 'mysql'` only: decided and durable in MySQL, the index follows. */
-  | { readonly status: 'deferred' }
-  | { readonly status: 'failed'; readonly error: ConsistentError };
-
-/** The answer to the last try. `doubtful`: one before it may have been applied. */
-interface Indexed {
-  readonly outcome: IndexOutcome;
-  readonly doubtful: boolean;
-}
-
-const COMMITTED: Completion = { status: 'committed' };
-const DEFERRED: Completion = { status: 'deferred' };
+export type { Completion } from './completion.js';
 
 /**
  * Steps two and three of the write: index, then commit. Works on any number of prepared writes at once; each has its
@@ -159,26 +156,30 @@ export class Completer {
    * `acknowledge: 'indexed'` the caller does not wait for it.
    */
   private async flip({ flips }: Lane, writes: readonly PreparedWrite[]): Promise<void> {
-    const context = writes[0]?.context;
-    if (!context) return;
-    const items = writes.map(({ key, version, pending }) => ({ key, version, operation: pending.operation }));
-    const flipped = flips
-      .addMany(items, (error) => error as Error)
-      .then(
-        (errors) => {
-          for (const error of errors) if (error) this.notFlipped(context, error);
-        },
-        (error: unknown) => this.notFlipped(context, error),
-      );
+    const [first] = writes;
+    if (!first) return;
+    const { context } = first;
+    const given =
+      writes.length === 1 ? flips.add(flipOf(first)) : flips.addMany(writes.map(flipOf), (error) => error as Error);
+    const flipped: Promise<void> = given.then(
+      (errors) => {
+        this.flipping.delete(flipped);
+        for (const error of Array.isArray(errors) ? errors : [errors]) if (error) this.notFlipped(context, error);
+      },
+      (error: unknown) => {
+        this.flipping.delete(flipped);
+        this.notFlipped(context, error);
+      },
+    );
     this.flipping.add(flipped);
-    void flipped.finally(() => this.flipping.delete(flipped));
     if (context.options.acknowledge === 'indexed') return;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, context.options.writeTimeoutMs);
+    await new Promise<void>((resolve) => {
+      const late = setTimeout(resolve, context.options.writeTimeoutMs);
+      void flipped.then(() => {
+        clearTimeout(late);
+        resolve();
+      });
     });
-    await Promise.race([flipped, late]);
-    clearTimeout(timer);
   }
 
   /** Waits for flips that callers no longer wait for. */
@@ -299,31 +300,4 @@ export class Completer {
       outcome,
     });
   }
-}
-
-/** The answer to a try that was made together with others', and when its time is over. */
-interface FirstTry {
-  readonly endsAt: number;
-  readonly outcome: IndexOutcome;
-}
-
-function requestOf({ documentId: id, version, body }: PreparedWrite, endsAt: number): IndexRequest {
-  return { write: { id, version, body }, endsAt };
-}
-
-/** Refused by the queue: certainly not applied. */
-function notSent(error: unknown): IndexOutcome {
-  return { kind: 'unavailable', certain: true, reason: (error as Error).message, cause: error };
-}
-
-type NotTaken = Extract<IndexOutcome, { kind: 'refused' | 'unavailable' }>;
-
-/** What the caller gets once it is certain that nothing was applied. */
-function notTaken(write: PreparedWrite, outcome: NotTaken): ConsistentError {
-  if (outcome.kind === 'refused') return indexRejected(write, outcome);
-  return indexUnavailable(write, outcome.reason, outcome.cause);
-}
-
-function failed(error: ConsistentError): Completion {
-  return { status: 'failed', error };
 }

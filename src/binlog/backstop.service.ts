@@ -197,7 +197,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     const leadership = await lock.acquire(signal);
     try {
       this.enter('starting');
-      await checkServer(connection, options.serverId, this.logger);
+      await checkServer(connection, options.serverId, this.logger, signal);
       this.run = new BackstopRun({
         options: {
           ...options,

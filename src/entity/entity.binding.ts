@@ -75,7 +75,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
 
   /**
    * Takes over the table's new columns. Those that stay keep their order, so that an answer to a statement from before is
-   * still read rightly. Throws `InvalidSchemaError` when a key column is gone.
+   * still read rightly. Throws `InvalidSchemaError` when a column that the entity maps is gone; then nothing is changed.
    */
   rebind(shape: TableShape): void {
     const { dataSource, dataSourceName, metadata, options, decider } = this;
@@ -87,6 +87,16 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
       options,
       decider,
     );
+    const gone = this.columns.filter(
+      (column) => column.metadata && !shape.columns.some(({ name }) => name === column.name),
+    );
+    if (gone.length > 0) {
+      const names = gone.map(({ name }) => name).join(', ');
+      throw new InvalidSchemaError(
+        `${this.name}: the table no longer has ${names}, which the entity maps. Add it again, or change the entity and start anew.`,
+        { entity: this.name, missing: names },
+      );
+    }
     const order = new Map(this.columns.map(({ name }, at) => [name, at]));
     const place = ({ name }: BoundColumn): number => order.get(name) ?? order.size;
     Object.assign(this, { shape, key, hydratedColumns, columns: columns.toSorted((a, b) => place(a) - place(b)) });

@@ -75,6 +75,8 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     if (this.abort) return;
     this.abort = new AbortController();
     const { signal } = this.abort;
+    // At once: who waits for it right after `start` must not find it stopped.
+    this.enter('standby');
     this.logger.log(`starts with server id ${this.parts.options.serverId}`);
     this.loop = this.loop.then(() => this.supervise(signal));
   }
@@ -129,7 +131,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
         seen = reached;
         if (wanted.isSubsetOf(GtidSet.parse(reached))) return;
       }
-      if (performance.now() > until || this.state === 'stopped') {
+      if (performance.now() > until || !this.abort) {
         throw new Error(
           `the backstop is ${this.state} and has not reached ${wanted.toString()}: ${this.reason ?? `at ${seen ?? 'none'}`}`,
         );

@@ -14,7 +14,7 @@ import {
   REMOVAL,
   until,
 } from '../../support/faulty.js';
-import { product, type ProductRepository } from '../../support/product.js';
+import { type Product, product, type ProductRepository } from '../../support/product.js';
 
 /** The statement that prepares, and the one that reads the image. */
 const PREPARE = { body: /INSERT INTO `product`|SET `consistency_pending` = JSON_OBJECT/ } as const;
@@ -189,15 +189,47 @@ describe('the prepare of a lone writer', () => {
     });
   });
 
-  it('somebody writes the row between the look and the change: both writes count', async () => {
-    const seeded = await faulty.seed();
-    const change = faulty.mysql.inject({ kind: 'hold' }, { ...PREPARE, times: 1 });
-    const running = faulty.products.update({ id: seeded.id, title: NEW });
-    await change.reached();
-    await faulty.others.update({ id: seeded.id, stock: 77 });
-    await faulty.mysql.release();
-    expect(await running).toMatchObject({ title: NEW, stock: 77 });
-    await expectAgreement(faulty, seeded.id, NEW);
+  it('MySQL refuses to read the image: the row is taken back, and the error is its own', async () => {
+    const write = await faulty.plan('insert');
+    const image = faulty.mysql.inject({ kind: 'hold' }, { ...IMAGE, times: 1 });
+    const running = write.run();
+    await image.reached();
+    const { database } = faulty.stores;
+    await database.query('ALTER TABLE product RENAME COLUMN stock TO moved');
+    try {
+      await faulty.mysql.release();
+      expect(await running).toMatchObject({ driverError: { code: 'ER_BAD_FIELD_ERROR' } });
+      expect(await faulty.row(write.id)).toBeUndefined();
+    } finally {
+      await database.query('ALTER TABLE product RENAME COLUMN moved TO stock');
+    }
+    await expectAgreement(faulty, write.id, null);
+  });
+
+  describe('somebody writes the row between the look and the change', () => {
+    const overtaken = async (write: (seeded: Product) => Promise<Product>) => {
+      const seeded = await faulty.seed();
+      const change = faulty.mysql.inject({ kind: 'hold' }, { ...PREPARE, times: 1 });
+      const running = write(seeded).catch((error: unknown) => error);
+      await change.reached();
+      await faulty.others.update({ id: seeded.id, stock: 77 });
+      await faulty.mysql.release();
+      return { seeded, result: await running };
+    };
+
+    it('the later write wins, also where it would not have changed what it saw', async () => {
+      const { seeded, result } = await overtaken(({ id, stock }) => faulty.products.update({ id, title: NEW, stock }));
+      expect(result).toMatchObject({ title: NEW, stock: seeded.stock });
+      await expectAgreement(faulty, seeded.id, NEW);
+    });
+
+    it('a version that was expected is gone', async () => {
+      const { seeded, result } = await overtaken(({ id, consistency }) =>
+        faulty.products.update({ id, title: NEW }, { expectedVersion: consistency.version }),
+      );
+      expect(result).toMatchObject({ code: 'STALE_VERSION' });
+      await expectAgreement(faulty, seeded.id, OLD);
+    });
   });
 
   it('somebody soft-deletes the row by plain SQL between the look and the change: it gets no document', async () => {

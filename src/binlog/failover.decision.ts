@@ -1,3 +1,4 @@
+import { BinlogPositionLostError } from '../errors.js';
 import type { BinlogCoordinates } from './binlog.types.js';
 import { GtidSet } from './gtid.set.js';
 
@@ -76,6 +77,24 @@ export function decideResume(checkpoint: BinlogCoordinates, server: ServerFacts)
   const seen = GtidSet.parse(checkpoint.gtidSet);
   if (server.gtidMode.toUpperCase() !== 'ON' || seen.isEmpty) return byPosition(checkpoint, server);
   return byGtid(checkpoint, seen, server);
+}
+
+/**
+ * For a reader that only lost its connection: whoever answers now must have all that was read, and send all that comes after.
+ * Nothing need be verified where that is so, for what was read is known exactly here.
+ * Throws `BinlogPositionLostError` when it is not so.
+ */
+export function requireSameHistory(read: BinlogCoordinates, server: ServerFacts): void {
+  // Nothing was read, so nothing can be missing.
+  if (read.gtidSet === '') return;
+  const decision = decideResume(read, server);
+  if (decision.kind === 'resume-by-gtid' || decision.kind === 'resume-by-position') return;
+  const gtidSet = decision.kind === 'errant' ? decision.missing : decision.lost;
+  throw new BinlogPositionLostError(`${decision.reason} Verify the tables and start from now.`, {
+    reason: decision.kind === 'errant' ? 'ahead' : 'purged',
+    serverUuid: server.serverUuid,
+    gtidSet,
+  });
 }
 
 function byGtid(checkpoint: BinlogCoordinates, seen: GtidSet, server: ServerFacts): ResumeDecision {

@@ -12,10 +12,12 @@ import type { SqlQuery } from '../mysql/table.introspection.js';
 import { readIdentity, resolveStart, type ResolvedStart } from './binlog.start.js';
 import type { BinlogEvent, BinlogPosition, BinlogSource, BinlogStart } from './binlog.types.js';
 import { ByteQueue } from './byte.queue.js';
+import { requireSameHistory } from './failover.decision.js';
 import { GtidSet } from './gtid.set.js';
 import { LogAssembler, type AssembledItem, type AssemblerPort, type UndecodedRows } from './log.assembler.js';
 import { LogBytes } from './log.bytes.js';
 import { decodeRows } from './rows.decoder.js';
+import { readServerFacts } from './server.facts.js';
 import { finalError } from './zongji.errors.js';
 import { ZongjiSession, type DumpFrom } from './zongji.session.js';
 
@@ -54,6 +56,7 @@ export interface SourceStatistics {
 }
 
 const MIB = 1024 * 1024;
+const FINISHED: IteratorReturnResult<undefined> = { value: undefined, done: true };
 const NOTHING = { queuedBytes: 0, queuedEvents: 0, highWaterBytes: 0 };
 
 /**
@@ -75,17 +78,24 @@ export class ZongjiSource implements BinlogSource {
     return { ...(this.reading?.statistics ?? { ...NOTHING, reconnects: 0 }), maxQueuedBytes };
   }
 
-  async *read(start: BinlogStart): AsyncGenerator<BinlogEvent> {
-    if (this.reading && !this.reading.done) {
-      throw new UnsupportedOperationError('This source is being read already: stop it first, or make another one.');
-    }
-    const reading = new Reading(this.options, this.replicaUuid, (schema, table) => this.include(schema, table));
-    this.reading = reading;
-    try {
-      yield* reading.events(start);
-    } finally {
-      await reading.stop();
-    }
+  read(start: BinlogStart): AsyncIterable<BinlogEvent> & AsyncIterator<BinlogEvent> {
+    const make = (): Reading => {
+      if (this.reading && !this.reading.done) {
+        throw new UnsupportedOperationError('This source is being read already: stop it first, or make another one.');
+      }
+      return (this.reading = new Reading(this.options, this.replicaUuid, start, (...table) => this.include(...table)));
+    };
+    let reading: Reading | null = null;
+    // Not an async generator: that would cost more for each event than to decode it.
+    const iterator = {
+      next: async () => (reading ??= make()).next(),
+      return: async () => {
+        await reading?.stop();
+        return FINISHED;
+      },
+      [Symbol.asyncIterator]: () => iterator,
+    };
+    return iterator;
   }
 
   async stop(): Promise<void> {
@@ -106,11 +116,12 @@ class Reading implements AssemblerPort {
   private queuedTo: BinlogPosition | null = null;
   private failures = 0;
   private reconnects = 0;
-  private wantedStart: BinlogStart = { kind: 'now' };
+  private begun = false;
 
   constructor(
     private readonly options: ZongjiSourceOptions,
     private readonly replicaUuid: string,
+    private readonly wantedStart: BinlogStart,
     readonly wanted: TableFilter,
   ) {
     this.queue = new ByteQueue(options.maxQueuedBytes ?? 32 * MIB, {
@@ -124,13 +135,25 @@ class Reading implements AssemblerPort {
     return { queuedBytes: bytes, queuedEvents: length, highWaterBytes, reconnects: this.reconnects };
   }
 
-  async *events(start: BinlogStart): AsyncGenerator<BinlogEvent> {
-    this.wantedStart = start;
-    this.begin().catch((error: Error) => this.failed(error));
-    while (await this.queue.ready()) {
-      if (this.abort.signal.aborted) return;
-      const event = this.delivery(this.queue.shift()!);
-      if (event) yield event;
+  async next(): Promise<IteratorResult<BinlogEvent, undefined>> {
+    if (!this.begun) {
+      this.begun = true;
+      this.begin().catch((error: Error) => this.failed(error));
+    }
+    for (;;) {
+      const item = this.queue.shift();
+      const event = item && this.delivery(item);
+      if (event) return { value: event, done: false };
+      if (item === undefined && !(await this.more())) return FINISHED;
+    }
+  }
+
+  private async more(): Promise<boolean> {
+    try {
+      return await this.queue.ready();
+    } catch (error) {
+      await this.stop();
+      throw error;
     }
   }
 
@@ -149,8 +172,9 @@ class Reading implements AssemblerPort {
     if (item.kind !== 'end') return item;
     if (item.gtid !== '') this.delivered.add(item.gtid);
     if (item.skipped) return null;
-    const { serverUuid } = this.start!;
-    return { kind: 'commit', coordinates: { ...item.at, gtidSet: this.delivered.toString(), serverUuid } };
+    const { file, position } = item.at;
+    const gtidSet = this.delivered.toString();
+    return { kind: 'commit', coordinates: { file, position, gtidSet, serverUuid: this.start!.serverUuid } };
   }
 
   private decoded({ table, rows, hasExtra, body, at }: UndecodedRows): BinlogEvent {
@@ -250,12 +274,16 @@ class Reading implements AssemblerPort {
     const { start, queuedTo } = this;
     // The very first connection failed: from where to start is not known yet.
     if (!start) return this.begin();
-    const identity = await this.withQuery(readIdentity);
     if (start.usesGtids) {
-      this.start = { ...start, serverUuid: identity.serverUuid };
-      await this.open({ gtidSet: this.queued.toString() });
+      const gtidSet = this.queued.toString();
+      const facts = await this.withQuery((query) => readServerFacts(query));
+      // A promoted replica takes a set that it has not all of, and says nothing.
+      requireSameHistory({ file: '', position: 0, ...queuedTo, gtidSet, serverUuid: start.serverUuid }, facts);
+      this.start = { ...start, serverUuid: facts.serverUuid };
+      await this.open({ gtidSet });
       return;
     }
+    const identity = await this.withQuery(readIdentity);
     if (identity.serverUuid !== start.serverUuid) {
       throw new BinlogPositionLostError(
         'Behind the address there is another server now, and without GTIDs no position of the former one means anything. ' +

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { Server } from '../../../tools/servers/server.types.mjs';
-import type { BinlogCoordinates, BinlogStart } from '../../../src/binlog/binlog.types.js';
+import type { BinlogCoordinates, BinlogEvent, BinlogStart } from '../../../src/binlog/binlog.types.js';
 import { decideResume, type ServerFacts } from '../../../src/binlog/failover.decision.js';
 import { GtidSet } from '../../../src/binlog/gtid.set.js';
+import { BinlogPositionLostError } from '../../../src/errors.js';
 import { readServerFacts } from '../../../src/binlog/server.facts.js';
 import { ZongjiSource } from '../../../src/binlog/zongji.source.js';
 import { ReplicaServers } from '../../support/replica.servers.js';
@@ -143,6 +144,62 @@ describe('where to go on when another server takes over', () => {
     },
     START_MS,
   );
+
+  describe('while the log is being read', () => {
+    let source: ZongjiSource;
+    let events: AsyncIterator<BinlogEvent>;
+
+    /** Reads from the source; once that is gone, the same address leads to the replica. */
+    beforeEach(async () => {
+      let address = servers.primary;
+      const connection = { host: '127.0.0.1', user: 'root', password: '' };
+      source = new ZongjiSource({
+        connection: Object.defineProperty(connection, 'port', { enumerable: true, get: () => address.port }),
+        serverId: 78,
+        reconnectDelayMs: 20,
+        onReconnect: () => (address = servers.replica),
+      });
+      const { gtidSet } = await seenOn(servers.primary);
+      events = source.read({ kind: 'gtid-set', gtidSet })[Symbol.asyncIterator]();
+    }, START_MS);
+    afterEach(() => source.stop());
+
+    async function nextGtid(): Promise<string> {
+      for (;;) {
+        const { value } = (await events.next()) as { value: BinlogEvent };
+        if (value.kind === 'transaction') return value.gtid;
+      }
+    }
+
+    it(
+      'goes on at the server that took over, where that has everything',
+      async () => {
+        await write(servers.primary, 1);
+        await nextGtid();
+        await servers.caughtUp();
+        await promote();
+        await write(servers.replica, 1);
+        const { serverUuid } = await factsOf(servers.replica);
+        expect(await nextGtid()).toBe(`${serverUuid}:1`);
+      },
+      START_MS,
+    );
+
+    it(
+      'ends, and says what got lost, where that lacks what was read',
+      async () => {
+        await servers.onReplica('STOP REPLICA');
+        await write(servers.primary, 1);
+        const gtid = await nextGtid();
+        await servers.primary.kill();
+        await write(servers.replica, 1);
+        const ended = nextGtid();
+        await expect(ended).rejects.toThrow(BinlogPositionLostError);
+        await expect(ended).rejects.toMatchObject({ data: { reason: 'ahead', gtidSet: gtid } });
+      },
+      START_MS,
+    );
+  });
 });
 
 describe('where to go on, on the same server', () => {

@@ -105,7 +105,11 @@ export class BackstopRun {
    * @throws BinlogPositionLostError, BinlogConnectionError, LeadershipLostError …
    */
   async run(leadership: Leadership, lost: string | null, signal: AbortSignal, begun: () => void): Promise<void> {
-    const stop = (): void => this.abort.abort();
+    const stop = (): void => {
+      this.abort.abort();
+      // Else it would wait for the next event.
+      void this.source.stop();
+    };
     const ended = AbortSignal.any([signal, leadership.signal]);
     ended.addEventListener('abort', stop);
     try {

@@ -182,6 +182,7 @@ export class ChaosRun {
     const { options } = this;
     const episodes = scheduleFaults(options);
     const writers = this.workers.slice(0, options.writers);
+    const begun = performance.now();
     let lastWrites = -1;
     let lastChangeAt = performance.now();
     while (!writers.every(({ finished }) => finished)) {
@@ -194,7 +195,10 @@ export class ChaosRun {
         this.failures.push(`no write was begun for ${STALL_TIMEOUT_MS} ms, at ${writes} of ${options.writes}`);
         break;
       }
-      this.ui.progress(`${writes} of ${options.writes} writes, ${this.kills} kills, ${episodes.length} faults to come`);
+      const perSecond = ((1_000 * writes) / (performance.now() - begun)).toFixed(1);
+      this.ui.progress(
+        `${writes} of ${options.writes} writes, ${perSecond} a second, ${this.kills} kills, ${episodes.length} faults to come`,
+      );
       await sleep(TICK_MS);
     }
   }

@@ -50,11 +50,20 @@ export interface KeyOperation extends CheckedOperation<ItemAction> {
   readonly recorded: Recorded;
 }
 
+interface Acknowledged {
+  readonly version: number | undefined;
+  readonly begunAt: number;
+  readonly t: number;
+}
+
+/** More than twice what MySQL lets a statement wait for a lock, which is the longest of all delays that a run makes. */
+const LONGEST_ON_ITS_WAY_NS = 120e9;
+
 /** What the checker needs of one key's operations: those that say nothing are left out. */
 export function toChecked(recorded: readonly Recorded[]): KeyOperation[] {
   const acknowledged = recorded
-    .filter((one) => isRecordedWrite(one) && one.answer?.result === 'ok' && one.answer.version !== undefined)
-    .map(({ answer }) => ({ version: answer!.version!, t: answer!.t }));
+    .filter((one) => isRecordedWrite(one) && one.answer?.result === 'ok')
+    .map(({ call, answer }) => ({ version: answer!.version, begunAt: call.t, t: answer!.t }));
   const operations: KeyOperation[] = [];
   for (const one of recorded) {
     const operation = checkedOf(one, acknowledged);
@@ -63,7 +72,7 @@ export function toChecked(recorded: readonly Recorded[]): KeyOperation[] {
   return withoutUnseenUpdates(operations);
 }
 
-function checkedOf(one: Recorded, acknowledged: readonly { version: number; t: number }[]): KeyOperation | undefined {
+function checkedOf(one: Recorded, acknowledged: readonly Acknowledged[]): KeyOperation | undefined {
   const { call, answer } = one;
   const span = { recorded: one, invokedAt: call.t };
   if (!isRecordedWrite(one)) {
@@ -82,18 +91,23 @@ function checkedOf(one: Recorded, acknowledged: readonly { version: number; t: n
     ...(call.expected === undefined ? {} : { expected: call.expected }),
   } as ItemAction;
   if (answer?.result === 'ok') return { ...span, isRead: false, returnedAt: answer.t, action };
-  return { ...span, isRead: false, returnedAt: Infinity, until: undecidedUntil(answer, acknowledged), action };
+  return { ...span, isRead: false, returnedAt: Infinity, until: undecidedUntil(one, acknowledged), action };
 }
 
 /**
  * A row takes its next write only once the last one is decided, and versions grow. So a write of unknown fate has happened
- * or never will, when a write with a higher version was acknowledged. This is stricter than linearizability, and it is
- * what keeps hot keys cheap to check.
+ * or never will, when a write with a higher version was acknowledged; and one whose version nobody was told, when a write
+ * was acknowledged that began so much later that nothing of the first can still be on its way to MySQL. This is stricter
+ * than linearizability, and it is what keeps hot keys cheap to check, however long the run.
  */
-function undecidedUntil(answer: Return | null, acknowledged: readonly { version: number; t: number }[]): number {
-  if (answer?.version === undefined) return Infinity;
+function undecidedUntil({ call, answer }: Recorded, acknowledged: readonly Acknowledged[]): number {
+  const known = answer?.version;
   let until = Infinity;
-  for (const { version, t } of acknowledged) if (version > answer.version && t < until) until = t;
+  for (const { version, begunAt, t } of acknowledged) {
+    const later =
+      known === undefined ? begunAt > call.t + LONGEST_ON_ITS_WAY_NS : version !== undefined && version > known;
+    if (later && t < until) until = t;
+  }
   return until;
 }
 

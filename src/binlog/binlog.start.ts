@@ -20,6 +20,7 @@ export type FileTime = (file: string) => Promise<number>;
 
 const FIRST_EVENT = 4;
 const MICROS_PER_MS = 1_000;
+const MS_PER_SECOND = 1_000;
 const never = (): boolean => false;
 
 export interface ServerIdentity {
@@ -115,10 +116,11 @@ async function fileAt(query: SqlQuery, time: Date, fileTime: FileTime): Promise<
   const files = await binaryLogs(query);
   let low = 0;
   let high = files.length;
-  // The first file that was begun at that time or later.
+  // The first file that may have been begun at that time or later.
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((await fileTime(files[middle]!.name)) < time.getTime()) low = middle + 1;
+    // Its time is in whole seconds, cut off.
+    if ((await fileTime(files[middle]!.name)) + MS_PER_SECOND <= time.getTime()) low = middle + 1;
     else high = middle;
   }
   if (low > 0) return files[low - 1]!.name;

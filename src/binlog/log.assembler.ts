@@ -99,6 +99,9 @@ const SILENT = new Set<number>([
   37,
 ]);
 
+/** Among them are the ends of transactions. */
+const ENDING = new Set<number>([Kind.Xid, Kind.Query, Kind.XaPrepare]);
+
 interface Transaction {
   readonly gtid: string;
   readonly skipped: boolean;
@@ -151,7 +154,7 @@ export class LogAssembler {
   }
 
   private async payload(body: LogBytes, at: BinlogPosition): Promise<void> {
-    if (this.transaction?.skipped) return;
+    if (this.transaction?.skipped) return this.end(at);
     try {
       // The events inside have no checksums; their positions are those of the whole.
       await unpackTransaction(
@@ -202,8 +205,7 @@ export class LogAssembler {
         this.port.put({ kind: 'heartbeat', at }, 0);
         return;
       default:
-        if (!this.transaction?.skipped || kind === Kind.Xid || kind === Kind.Query)
-          this.inTransaction(kind, body, event, at);
+        if (!this.transaction?.skipped || ENDING.has(kind)) this.inTransaction(kind, body, event, at);
     }
   }
 
@@ -342,8 +344,10 @@ export class LogAssembler {
   /** The rows count only from XA COMMIT on, which can come much later, or from another session. */
   private xaPrepare(body: LogBytes, at: BinlogPosition): void {
     const onePhase = body.u8() !== 0;
-    const xa = this.transaction?.xa;
-    if (xa && onePhase) {
+    const { xa, skipped } = this.transaction ?? {};
+    if (skipped) {
+      // Its tables are not known: XA COMMIT will say so.
+    } else if (xa && onePhase) {
       for (const [schema, table] of xa.tables.values()) this.undecodable(schema, table, XA_REASON, at);
     } else if (xa && this.prepared.size < MAX_PREPARED) {
       this.prepared.set(xa.name, xa.tables);

@@ -45,10 +45,12 @@ const MIN_PAUSE_MS = 10;
 const MAX_PATIENCE_MS = 30_000;
 
 /**
- * Separates differences from writes under way. A suspect is looked at again, row and document and row once more, until it
- * agrees, or shows the same difference twice at the same versions with `graceMs` between. Rows in `prepare` are settled first.
+ * Separates differences from writes under way. Suspects are looked at again, the row and then its document, until they
+ * agree, or show the same difference twice at the same versions with `graceMs` between. Rows in `prepare` are settled first.
  *
- * No write can hide between two readings of a row in `commit` at one version: each takes a new one when it is prepared.
+ * No write can hide in that: the second reading of the row comes after the first of the document, and a row that is in
+ * `commit` at one version both times had no write under way between, for each takes a new version when it is prepared. Nor
+ * can one in a document without a row: a row that comes and goes takes its document along.
  */
 export class DifferenceRecheck {
   constructor(
@@ -94,12 +96,11 @@ export class DifferenceRecheck {
       readable.map(({ reading }) => reading?.expectation.text ?? null),
       this.options,
     );
-    const after = await this.load(readable.map(({ item }) => item));
     readable.forEach(({ item, reading }, at) => {
       const view = views[at]!;
-      const later = item.suspect.key ? this.own(item, after.get(item.suspect.key.id)) : undefined;
       if (view instanceof Error) item.reason = view.message;
-      else if (sameRow(reading?.row, later)) this.judge(item, reading, view, open, result);
+      // Prepared since it was found decided: the next look settles it.
+      else if (reading?.row.state !== 'prepare') this.judge(item, reading, view, open, result);
     });
   }
 
@@ -166,10 +167,4 @@ export class DifferenceRecheck {
   private own(item: Case, row: LoadedRow | undefined): LoadedRow | undefined {
     return row && this.expectation.idOf(row.image) === item.suspect.documentId ? row : undefined;
   }
-}
-
-/** Both readings saw the same, and nothing undecided. */
-function sameRow(one: LoadedRow | undefined, other: LoadedRow | null | undefined): boolean {
-  if (!one || !other) return !one && !other;
-  return one.state === 'commit' && other.state === 'commit' && one.version === other.version;
 }

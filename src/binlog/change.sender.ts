@@ -27,7 +27,7 @@ export class ChangeSender {
   /** Sends changed rows. A request that is sent again has the version of its first time: the same request, not another. */
   async send(works: readonly ChangeWork[]): Promise<void> {
     const writes = works.map((work): DocumentWrite => {
-      work.version ||= adoptVersion(work.mark, this.applied.get(work.id));
+      work.version ||= adoptVersion(work.mark);
       return {
         id: work.id,
         version: work.version,

@@ -56,17 +56,19 @@ export function decideChange(before: RowMark | null, after: RowMark | null, cont
 }
 
 /**
- * The version at which the image of a row that was changed around the library goes to the index, marked as a
- * previous image that was put back is. `own`: the version of this backstop's last request for the key that was *applied*
- * (not: unknown), or null; forgetting it costs a comparison, never correctness.
+ * The version at which the image of a row that was changed around the library goes to the index, marked as a previous
+ * image that was put back is.
  *
- * One above what was there, never a clock's time: every later write of the library has a version of `mark.version + 1` or more,
+ * One above the row's, never a clock's time: every later write of the library has that version or a higher one,
  * whatever its clock says, so this request can at most take a write's slot before it (then the marker tells that write that
  * it lost), and never overwrite a write that was acknowledged. At a commit timestamp it could: a statement that waited for
  * the row's lock, or began after MySQL's clock was set back, has a version below it.
+ *
+ * And the same at every delivery: a second change of the row at the same version is answered 409, and compared. Going on above the
+ * backstop's own last request instead would leave a late request behind that nobody knows of after a crash.
  */
-export function adoptVersion(mark: RowMark, own: number | null): number {
-  return Math.max(mark.version, own ?? 0) + 1;
+export function adoptVersion(mark: RowMark): number {
+  return mark.version + 1;
 }
 
 /** What the backstop does about one key, once it has looked. */

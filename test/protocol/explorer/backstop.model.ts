@@ -41,7 +41,10 @@ export class BackstopModel {
 
   private finish(label: string, state: State, process: number, own: number | null): void {
     const done = { ...state, done: state.done + 1 };
-    this.emit(label, replace(done, process, { at: 'take', work: own === null ? NO_WORK : { ...NO_WORK, own } }));
+    this.emit(
+      label,
+      replace(done, process, { at: 'take', work: own === null || !this.rules.chained ? NO_WORK : { ...NO_WORK, own } }),
+    );
   }
 
   private step(state: State, process: number, work: Work, entry: LogEntry): void {

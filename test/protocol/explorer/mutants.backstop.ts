@@ -54,6 +54,14 @@ export const BACKSTOP_MUTANTS: readonly Mutant[] = [
     scenario: anyClock,
   },
   {
+    name: "where the row's version is used up, the backstop goes on above its own last request",
+    breaks: 'After a crash nobody knows of that request, and it arrives late.',
+    rules: { ...SHIPPED, chained: true, adoptVersion: (mark, own) => Math.max(mark.version, own ?? 0) + 1 },
+    scenario: scenario('SQL around the library, there, back and there again', 0, [sql(1), sql(0), sql(1)], {
+      faults: 1,
+    }),
+  },
+  {
     name: 'an adopted document carries no marker',
     breaks: 'A write whose version it has takes it for its own landing.',
     rules: { ...SHIPPED, adoptMarked: false },

@@ -45,8 +45,10 @@ export interface Rules {
   /** Whether a write whose row was lifted above a version from outside counts as decided. */
   readonly liftedDecided: boolean;
   readonly change: typeof decideChange;
-  /** `committedAt`: the clock when the change around the library was committed. */
+  /** `own`: of its last request that was applied, where `chained`. `committedAt`: the clock when the change around the library was committed. */
   readonly adoptVersion: (mark: RowMark, own: number | null, committedAt: number) => number;
+  /** Whether the backstop remembers the version of its last request. */
+  readonly chained: boolean;
   /** Whether an adopted image carries the marker. */
   readonly adoptMarked: boolean;
   readonly check: typeof decideCheck;
@@ -78,7 +80,8 @@ export const SHIPPED: Rules = {
   left: 'unknown',
   liftedDecided: true,
   change: decideChange,
-  adoptVersion,
+  adoptVersion: (mark) => adoptVersion(mark),
+  chained: false,
   adoptMarked: true,
   check: decideCheck,
   afterAdoptConflict: decideAfterAdoptConflict,

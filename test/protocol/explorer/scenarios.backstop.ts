@@ -30,6 +30,7 @@ export const BACKSTOP_SMALL: readonly Scenario[] = [
   scenario('an update of the library only, both readers', 0, [save(1), database, index], EVERY),
   scenario('an update, and SQL', 0, [save(1), sql(2)], { ...EVERY, duplicates: true }),
   scenario('an update, and SQL twice', 0, [save(1), sql(2), sql(3)], HARSH),
+  scenario('SQL there, back and there again', 0, [sql(1), sql(0), sql(1)], { faults: 2 }),
   scenario('an update, and a delete by SQL', 0, [save(1), sqlRemove], EVERY),
   scenario('a delete, and SQL; tombstones forgotten', 0, [remove, sql(2)], { ...HARSH, forgetting: true }),
   scenario('a delete, and SQL; far behind', 0, [remove, sql(2)], { ...HARSH, forgetting: true, late: true }),
@@ -42,6 +43,12 @@ export const BACKSTOP_SMALL: readonly Scenario[] = [
 ];
 
 export const BACKSTOP_LARGE: readonly Scenario[] = [
+  scenario('an insert that is refused, SQL inserts and deletes', null, [insert(1), sql(2), sqlRemove], {
+    faults: 1,
+    refusals: true,
+    busy: true,
+  }),
+  scenario('an update that is refused and parked, and SQL', 0, [save(1), sql(2)], { ...EVERY, parking: true }),
   scenario('an update, and SQL, two faults', 0, [save(1), sql(2)], { ...EVERY, faults: 2, duplicates: true }),
   scenario('an update and a delete of the library only', 0, [save(1), remove], { ...HARSH, busy: true }),
   scenario('SQL inserts and deletes, beside an update', null, [sql(1), sqlRemove, save(2)], HARSH),

@@ -90,7 +90,7 @@ describe('keys, errors and parked rows at their limits', () => {
   });
 
   it('tells the fate of every item of a batch that shutdown interrupts', async () => {
-    const items = Array.from({ length: 6 }, (_, at) => ({ id: `batch ${at}`, name: `batch ${at}` }));
+    const items = Array.from({ length: 12 }, (_, at) => ({ id: `batch ${at}`, name: `batch ${at}` }));
     let drained: Promise<boolean> | undefined;
     const outcomes = await labels.saveMany(items, {
       chunkSize: 2,
@@ -102,9 +102,11 @@ describe('keys, errors and parked rows at their limits', () => {
     const fates = outcomes.map((outcome) =>
       outcome.status === 'failed' ? (outcome.error as { code?: string }).code : outcome.status,
     );
-    // The second chunk was under way when the first was told: shutdown waits for it.
-    expect(fates.slice(0, 4)).toEqual(Array(4).fill('committed'));
-    expect(fates.slice(4)).toEqual(Array(2).fill('SHUTTING_DOWN'));
-    for (const { id } of items.slice(0, 4)) expect(await stores.document(labels.index, id)).toBeDefined();
+    // Up to three chunks more were under way when the first was told: shutdown waits for them.
+    const written = fates.filter((fate) => fate === 'committed').length;
+    expect(written).toBeGreaterThanOrEqual(2);
+    expect(written).toBeLessThanOrEqual(8);
+    expect(fates).toEqual(items.map((_, at) => (at < written ? 'committed' : 'SHUTTING_DOWN')));
+    for (const { id } of items.slice(0, written)) expect(await stores.document(labels.index, id)).toBeDefined();
   });
 });

@@ -64,6 +64,7 @@ function limited(runner: QueryRunner, { connectMs, statementMs }: Limits, tells 
   const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<any>;
   let ended: StatementTimeoutError | undefined;
   let connected: Promise<unknown> | undefined;
+  let there = false;
   const within = async <T>(work: Promise<T>, sent: string | null): Promise<T> => {
     const timeoutMs = sent === null ? connectMs : statementMs;
     if (timeoutMs === Infinity) return work;
@@ -71,8 +72,10 @@ function limited(runner: QueryRunner, { connectMs, statementMs }: Limits, tells 
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         ended = timedOut(timeoutMs, sent);
-        if (sent !== null && tells) tellServer(runner, connectMs);
-        discardConnection(runner);
+        if (sent !== null) {
+          if (tells) tellServer(runner, connectMs);
+          discardConnection(runner);
+        }
         reject(ended);
       }, timeoutMs);
     });
@@ -85,10 +88,21 @@ function limited(runner: QueryRunner, { connectMs, statementMs }: Limits, tells 
   runner.query = async (sql: string, ...rest: unknown[]) => {
     if (ended) throw ended;
     // By itself: what waits for a free connection was not sent, and must not be sent once nobody waits any more.
-    connected ??= within(connect(), null);
+    connected ??= within(
+      connect().finally(() => {
+        there = true;
+      }),
+      null,
+    );
     await connected;
     if (ended) throw ended;
     return within(query(sql, ...rest), sql);
+  };
+  const release = runner.release.bind(runner);
+  runner.release = async () => {
+    await release();
+    // One that comes too late is as good as any: were it thrown away, a pool whose connections take long would never fill.
+    if (connected && !there) void connect().then(release, () => undefined);
   };
   return runner;
 }

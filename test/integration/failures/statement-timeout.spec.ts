@@ -183,6 +183,23 @@ describe('MySQL does not answer', () => {
     await expectAgreement(faulty, write.id, OLD);
   });
 
+  it('while connections take longer to be made than anybody waits: they are used once they are there', async () => {
+    const handshake = faulty.mysql.inject({ kind: 'delay', requestMs: 700 }, { body: /caching_sha2|mysql_native/ });
+    faulty.mysql.cutAll();
+    const row = await faulty.seed();
+    const codes: (string | undefined)[] = [];
+    await until('a read is answered', async () => {
+      const error = await shared.findOneBy({ id: row.id }).then(
+        () => undefined,
+        (thrown: { code?: string }) => thrown,
+      );
+      codes.push(error?.code);
+      return error === undefined;
+    });
+    expect(handshake.hits).toBeGreaterThan(0);
+    expect(codes).toContain('STATEMENT_TIMEOUT');
+  });
+
   it('while the only connection is taken: what waits for it ends too, and was not sent', async () => {
     const id = freshId();
     let error: unknown;

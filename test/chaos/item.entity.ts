@@ -73,6 +73,9 @@ export function stateOf(item: Pick<Item, 'value' | 'note' | 'listed' | 'deletedA
   };
 }
 
+/** mysql2 takes a server out of the cluster for good after five connection errors; its pool's end can end the process. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
 export interface ItemModuleOptions {
   profile: Profile;
   mysqlUrl: string;
@@ -96,7 +99,7 @@ export function itemModules({
     TypeOrmModule.forRoot({
       type: 'mysql',
       ...(replicaUrl
-        ? { replication: { master: { url: mysqlUrl }, slaves: [{ url: replicaUrl }] } }
+        ? { replication: { master: { url: mysqlUrl }, slaves: [{ url: replicaUrl }], removeNodeErrorCount: NEVER } }
         : { url: mysqlUrl }),
       entities: [Item],
       synchronize: synchronize ?? false,

@@ -79,7 +79,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     readonly options: ResolvedOptions,
     readonly events: ConsistentEvents,
   ) {
-    this.verifier = new Verifier(this.redriver, client);
+    this.verifier = new Verifier(this.redriver, client, () => this.contexts);
     this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs });
   }
 

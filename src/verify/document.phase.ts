@@ -53,7 +53,7 @@ export class DocumentPhase {
   }
 
   private async check({ documents }: DocumentPage): Promise<VerifyTally> {
-    const { context, handler, options } = this.run.parts;
+    const { context, handler, shared, options } = this.run.parts;
     const tally = new VerifyTally(options.maxExamples);
     tally.count('documents', documents.length);
     const owned: Owned[] = [];
@@ -69,7 +69,7 @@ export class DocumentPhase {
       }
     }
     suspects.push(...(await this.presence.without(owned)));
-    await handler.handle(suspects, tally);
+    await handler.handle(await shared.nobodysElse(suspects), tally);
     return tally;
   }
 }

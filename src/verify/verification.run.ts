@@ -6,6 +6,7 @@ import { queryPrimary } from '../mysql/statement.timeout.js';
 import { DocumentPhase } from './document.phase.js';
 import type { DocumentReader } from './document.reader.js';
 import { RowPhase } from './row.phase.js';
+import type { SharedIndex } from './shared.index.js';
 import { printCursor, type VerifyCursor } from './verify.cursor.js';
 import type { ResolvedVerifyOptions } from './verify.options.js';
 import { VerifyTally } from './verify.tally.js';
@@ -20,6 +21,7 @@ export interface RunParts {
   readonly context: EntityContext;
   readonly reader: DocumentReader;
   readonly handler: DifferenceHandler;
+  readonly shared: SharedIndex;
   readonly options: ResolvedVerifyOptions;
 }
 

@@ -5,6 +5,7 @@ import { DifferenceHandler } from './difference.handler.js';
 import { DifferenceRecheck } from './difference.recheck.js';
 import { DocumentReader } from './document.reader.js';
 import { RowExpectation } from './row.expectation.js';
+import { SharedIndex } from './shared.index.js';
 import { VerificationLock } from './verification.lock.js';
 import { VerificationRun } from './verification.run.js';
 import { type KeptVerification, VerificationStore } from './verification.store.js';
@@ -22,6 +23,8 @@ export class Verifier {
   constructor(
     private readonly redriver: Redriver,
     private readonly client: Client,
+    /** Every table of the application: some may share an index. */
+    private readonly all: () => readonly EntityContext[],
   ) {}
 
   /**
@@ -72,9 +75,10 @@ export class Verifier {
     options: ResolvedVerifyOptions,
   ): Promise<VerifyResult> {
     const recheck = new DifferenceRecheck(context, reader, new RowExpectation(context.binding), options);
-    const handler = new DifferenceHandler(context, recheck, this.redriver, options);
+    const shared = new SharedIndex(context, this.all());
+    const handler = new DifferenceHandler(context, recheck, this.redriver, shared, options);
     let savedAt = performance.now();
-    const run = new VerificationRun({ context, reader, handler, options }, async (cursor) => {
+    const run = new VerificationRun({ context, reader, handler, shared, options }, async (cursor) => {
       if (!store || performance.now() - savedAt < SAVE_EVERY_MS) return;
       savedAt = performance.now();
       await keep(context, store.save(context.binding, 'running', cursor));

@@ -5,6 +5,7 @@ import type { ColumnShape } from '../mysql/table.introspection.js';
 import type { BinlogColumn, BinlogValues } from './binlog.types.js';
 import { geometryText } from './geometry.text.js';
 import { mysqlBase64 } from './json.text.js';
+import { isRangeError } from './log.bytes.js';
 import { castDoubleText, doubleText, jsonDoubleText } from './number.text.js';
 import type { SessionZone } from './session.zone.js';
 
@@ -90,11 +91,21 @@ function decode(steps: readonly Step[], values: BinlogValues): RowImage | null {
       image[name] = null;
       continue;
     }
-    const text = value === undefined ? null : toText(value);
+    const text = value === undefined ? null : textOrNull(toText, value);
     if (text !== null) image[name] = text;
     else if (needed) return null;
   }
   return image;
+}
+
+/** JSON and geometries are looked into only here: broken ones are MySQL's to tell. */
+function textOrNull(toText: ToText, value: unknown): string | null {
+  try {
+    return toText(value);
+  } catch (error) {
+    if (isRangeError(error)) return null;
+    throw error;
+  }
 }
 
 function sameType(column: BinlogColumn, shape: ColumnShape): boolean {

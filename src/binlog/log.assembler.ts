@@ -6,7 +6,7 @@ import type {
   UndecodableEvent,
 } from './binlog.types.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
-import { LogBytes } from './log.bytes.js';
+import { isRangeError, LogBytes } from './log.bytes.js';
 import { statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
 import type { RowsKind } from './rows.decoder.js';
@@ -163,11 +163,11 @@ export class LogAssembler {
         () => this.port.room(),
       );
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
+      if (!isRangeError(error)) throw error;
       this.undecodable(
         null,
         null,
-        `a compressed transaction cannot be unpacked (${error.message}); run SET PERSIST binlog_transaction_compression = OFF`,
+        `a compressed transaction cannot be unpacked (${(error as Error).message}); run SET PERSIST binlog_transaction_compression = OFF`,
         at,
       );
       this.end(at);

@@ -1,3 +1,6 @@
+/** Bytes that are not what they should be. By name: Node's own reading of buffers throws it too, maybe of another realm. */
+export const isRangeError = (error: unknown): boolean => (error as Error | undefined)?.name === 'RangeError';
+
 /** Reads MySQL's little-endian wire formats from a piece of a buffer. Throws `RangeError` past the end. */
 export class LogBytes {
   constructor(

@@ -1,5 +1,5 @@
 import { Decompress } from 'fzstd';
-import { LogBytes } from './log.bytes.js';
+import { isRangeError, LogBytes } from './log.bytes.js';
 
 const END = 0;
 const COMPRESSION = 2;
@@ -43,7 +43,7 @@ function unpack(unpacker: Decompress, slice: Buffer): void {
   try {
     unpacker.push(slice);
   } catch (error) {
-    if (error instanceof RangeError) throw error;
+    if (isRangeError(error)) throw error;
     throw new RangeError(`zstd: ${(error as Error).message}`);
   }
 }

@@ -15,7 +15,7 @@ import { ByteQueue } from './byte.queue.js';
 import { requireSameHistory } from './failover.decision.js';
 import { GtidSet } from './gtid.set.js';
 import { LogAssembler, type AssembledItem, type AssemblerPort, type UndecodedRows } from './log.assembler.js';
-import { LogBytes } from './log.bytes.js';
+import { isRangeError, LogBytes } from './log.bytes.js';
 import { decodeRows } from './rows.decoder.js';
 import { readServerFacts } from './server.facts.js';
 import { finalError } from './zongji.errors.js';
@@ -242,7 +242,7 @@ class Reading implements AssemblerPort {
   private failed(error: Error): void {
     if (this.done) return;
     const final = finalError(error);
-    if (final || error instanceof RangeError) {
+    if (final || isRangeError(error)) {
       this.queue.fail(
         final ?? new BinlogUnreadableError(`The binary log cannot be read on: ${error.message}`, {}, error),
       );

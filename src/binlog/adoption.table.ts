@@ -6,7 +6,6 @@ import type { ChangeOutcomes } from './change.outcome.js';
 import { ChangeQueue } from './change.queue.js';
 import { ChangeReader, type ImageReader, type UnmadeDocument } from './change.reader.js';
 import { ChangeSender } from './change.sender.js';
-import { AppliedVersions } from './change.versions.js';
 import type { ChangeTicket, ChangeWork } from './change.work.js';
 
 /** A document that Elasticsearch refuses, or that cannot be made. The row and the index differ until a person mends it. */
@@ -78,19 +77,17 @@ export class AdoptionTable implements ChangeOutcomes {
     private readonly options: AdoptionTableOptions,
   ) {
     const { signal, requestTimeoutMs: timeoutMs } = options;
-    const applied = new AppliedVersions();
     this.queue = new ChangeQueue((ticket, bytes) => {
       this.counts.done += 1;
       host.done(ticket, bytes);
     });
     this.reader = this.readerFor(images);
-    this.sender = new ChangeSender(context.binding.alias, documents, applied, this, timeoutMs, signal);
+    this.sender = new ChangeSender(context.binding.alias, documents, this, timeoutMs, signal);
     const refusedBefore = (id: string): boolean => this.refusals.has(id);
     this.mender = new ChangeMender({
       context,
       documents,
       redriver,
-      applied,
       outcomes: this,
       refusedBefore,
       timeoutMs,

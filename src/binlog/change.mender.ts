@@ -11,7 +11,6 @@ import { RESTORED_FIELD } from '../protocol/row.js';
 import type { RedriveKey, Redriver } from '../settle/redriver.js';
 import type { ChangeOutcomes } from './change.outcome.js';
 import { saysIndexMissing } from './change.sender.js';
-import type { AppliedVersions } from './change.versions.js';
 import type { ChangeWork } from './change.work.js';
 
 const ER_BAD_FIELD = 1054;
@@ -21,7 +20,6 @@ export interface MenderParts {
   readonly context: EntityContext;
   readonly documents: DocumentStore;
   readonly redriver: Pick<Redriver, 'redrive'>;
-  readonly applied: AppliedVersions;
   readonly outcomes: ChangeOutcomes;
   /** Whether the row's document was refused before: then it is not driven again for every look. */
   readonly refusedBefore: (id: string) => boolean;
@@ -69,7 +67,7 @@ export class ChangeMender {
 
   private async gone(works: readonly ChangeWork[]): Promise<void> {
     if (works.length === 0) return;
-    const { documents, context, outcomes, applied, timeoutMs, signal } = this.parts;
+    const { documents, context, outcomes, timeoutMs, signal } = this.parts;
     const rows = await this.rows(works);
     const removals: { work: ChangeWork; version: number }[] = [];
     const unsettled: ChangeWork[] = [];
@@ -85,10 +83,9 @@ export class ChangeMender {
     await this.redrive(fenced);
     const writes = removals.map(({ work, version }) => ({ id: work.id, version, body: null }));
     const results = await documents.write(context.binding.alias, writes, { timeoutMs, signal });
-    removals.forEach(({ work, version }, at) => {
+    removals.forEach(({ work }, at) => {
       const outcome = results[at]!;
       if (outcome.kind === 'applied') {
-        applied.set(work.id, version);
         outcomes.finished(work, true);
       } else if (outcome.kind === 'conflict') {
         work.conflicted = true;

@@ -4,7 +4,6 @@ import { adoptVersion, decideCheck, decideGone } from '../protocol/adopt.decisio
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import type { ChangeOutcomes } from './change.outcome.js';
 import type { ChangeWork } from './change.work.js';
-import type { AppliedVersions } from './change.versions.js';
 
 const MISSING = new Set(['index_not_found_exception', 'alias_not_found_exception']);
 
@@ -18,7 +17,6 @@ export class ChangeSender {
   constructor(
     private readonly alias: string,
     private readonly documents: DocumentStore,
-    private readonly applied: AppliedVersions,
     private readonly outcomes: ChangeOutcomes,
     private readonly timeoutMs: number,
     private readonly signal: AbortSignal,
@@ -41,7 +39,6 @@ export class ChangeSender {
 
   private sent(work: ChangeWork, outcome: IndexOutcome): void {
     if (outcome.kind === 'applied') {
-      this.applied.set(work.id, work.version);
       this.outcomes.finished(work, true);
     } else if (outcome.kind === 'conflict') {
       work.becomes('compare');

@@ -43,14 +43,22 @@ describe('changes around the library reach the index', () => {
     expect(await fixture.documents()).toEqual({ 1: 'one!' });
   });
 
-  it('no write to MySQL is made for it, and the row keeps its version', async () => {
-    await insert([1, 'one']);
+  it('one change of a row needs no write to MySQL, and the row keeps its version', async () => {
+    await instance.products.insert(product({ id: '1', title: 'one' }));
+    const { consistency_version: version } = (await fixture.stores.row('product', 1))!;
     await fixture.sql(`UPDATE product SET title = 'two' WHERE id = 1`);
     await agree();
-    expect(await fixture.stores.row('product', 1)).toMatchObject({
-      consistency_version: 0,
-      consistency_state: 'commit',
-    });
+    expect(await fixture.stores.row('product', 1)).toMatchObject({ consistency_version: version });
+    expect(await fixture.stores.document(fixture.index, '1')).toMatchObject({ version: Number(version) + 1 });
+  });
+
+  it('a row that SQL changes again and again', async () => {
+    await insert([1, 'one']);
+    for (let round = 1; round <= 5; round++) {
+      await fixture.sql(`UPDATE product SET title = 'round ${round}' WHERE id = 1`);
+      await agree();
+      expect(await fixture.documents()).toEqual({ 1: `round ${round}` });
+    }
   });
 
   it('REPLACE, and INSERT … ON DUPLICATE KEY UPDATE', async () => {
@@ -74,10 +82,10 @@ describe('changes around the library reach the index', () => {
 
   it('an UPDATE of several tables', async () => {
     await insert([1, 'one'], [2, 'two']);
-    await fixture.sql('CREATE TABLE title (product INT PRIMARY KEY, text VARCHAR(50))');
+    await fixture.sql('CREATE TABLE title (film INT PRIMARY KEY, text VARCHAR(50))');
     await fixture.sql(`INSERT INTO title VALUES (1, 'joined one'), (2, 'joined two')`);
     await fixture.sql(
-      "UPDATE product JOIN title ON title.product = product.id SET product.title = title.text, title.text = ''",
+      "UPDATE product JOIN title ON title.film = product.id SET product.title = title.text, title.text = ''",
     );
     await agree();
     expect(await fixture.documents()).toEqual({ 1: 'joined one', 2: 'joined two' });
@@ -92,7 +100,7 @@ describe('changes around the library reach the index', () => {
   });
 
   it('several changes of one row in one transaction, as one request', async () => {
-    await insert([1, 'one']);
+    await instance.products.insert(product({ id: '1', title: 'one' }));
     await agree();
     const before = (await fixture.stores.document(fixture.index, '1'))!.version;
     await fixture.transaction(

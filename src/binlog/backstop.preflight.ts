@@ -15,6 +15,21 @@ export async function checkServer(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
+  const findings = await askServer(connection, signal, (query) => requirePreflight(query, { serverId }));
+  for (const { setting, found, wanted, fix } of findings) {
+    logger.warn(`${setting} is ${found}, wanted: ${wanted}. ${fix}`);
+  }
+}
+
+/**
+ * Asks the server whose log is read, as the user that reads it: the DataSource's own may have no right to ask about the log,
+ * or be at another server.
+ */
+export async function askServer<T>(
+  connection: ConnectionOptions,
+  signal: AbortSignal,
+  work: (query: (sql: string, values?: unknown[]) => Promise<any[]>) => Promise<T>,
+): Promise<T> {
   const session = await createConnection({
     connectTimeout: CONNECT_TIMEOUT_MS,
     ...connection,
@@ -24,11 +39,7 @@ export async function checkServer(
   session.on('error', () => undefined);
   signal.addEventListener('abort', stop);
   try {
-    const query = async (sql: string, values?: unknown[]): Promise<any[]> =>
-      (await session.query<any[]>(sql, values))[0];
-    for (const { setting, found, wanted, fix } of await requirePreflight(query, { serverId })) {
-      logger.warn(`${setting} is ${found}, wanted: ${wanted}. ${fix}`);
-    }
+    return await work(async (sql, values) => (await session.query<any[]>(sql, values))[0]);
   } finally {
     signal.removeEventListener('abort', stop);
     session.destroy();

@@ -16,6 +16,7 @@ import { AdoptionTable } from './adoption.table.js';
 import { indexIdentities } from './backstop.indices.js';
 import type { ResolvedBackstopOptions } from './backstop.options.js';
 import { type BeginPlace, whereToBegin } from './backstop.begin.js';
+import { askServer } from './backstop.preflight.js';
 import { type RepairResult, SuspectTables } from './backstop.suspects.js';
 import type { BinlogCoordinates, SchemaChangeEvent } from './binlog.types.js';
 import type { CheckpointNotes, CheckpointStore } from './checkpoint.store.js';
@@ -153,7 +154,9 @@ export class BackstopRun {
     });
     this.zone = await SessionZone.read(query);
     const checkpoint = await checkpoints.load(options.name);
-    const place = await whereToBegin(checkpoint, options.startFrom, lost, (sql) => query(sql));
+    const place = await askServer(this.parts.connection, this.abort.signal, (ask) =>
+      whereToBegin(checkpoint, options.startFrom, lost, ask),
+    );
     this.makeTables(place.at);
     this.indices = { ...checkpoint?.indexUuids };
     for (const [table, reason] of Object.entries(checkpoint?.toVerify ?? {})) {

@@ -195,7 +195,15 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     const connection = options.connection ?? own;
     this.enter('standby');
     // Its scope is the database that holds the checkpoint.
-    const lock = new LeaderLock({ connection: own, name: options.name });
+    let told = '';
+    const lock = new LeaderLock({
+      connection: own,
+      name: options.name,
+      onRetry: ({ message }) => {
+        if (message !== told) this.logger.warn(`stands by, for MySQL cannot be reached: ${message}`);
+        told = message;
+      },
+    });
     const leadership = await lock.acquire(signal);
     try {
       this.enter('starting');

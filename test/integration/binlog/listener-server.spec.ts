@@ -186,6 +186,78 @@ describe('a server', () => {
   });
 });
 
+describe('rows that cannot be read', () => {
+  /** On a server of its own, as some of it concerns every reader of the log. */
+  const reasonFor = async (...statements: string[]): Promise<{ table: string | null; reason: string }> => {
+    await run('DROP TABLE IF EXISTS shop.note', 'CREATE TABLE shop.note (id INT PRIMARY KEY, title TEXT, body JSON)');
+    const listener = await fromNow();
+    await run(`INSERT INTO shop.note VALUES (1, 'one', '{"a": 1, "b": "long enough to be changed in part"}')`);
+    await run(...statements);
+    await run(`INSERT INTO shop.note VALUES (2, 'two', NULL)`);
+    const told: { table: string | null; reason: string }[] = [];
+    // The stream goes on, and other rows with it.
+    await listener.until((event) => {
+      if (event.kind === 'undecodable') told.push({ table: event.table, reason: event.reason });
+      return event.kind === 'undecodable' || idOf(event) === 2;
+    });
+    while (idOf(listener.events.at(-1)!) !== 2) {
+      const event = await listener.next();
+      if (event.kind === 'undecodable') told.push({ table: event.table, reason: event.reason });
+    }
+    expect(told).toHaveLength(1);
+    return told[0]!;
+  };
+
+  it.each(['MINIMAL', 'NOBLOB'])('as their image is %s: told for that table', async (image) => {
+    const told = await reasonFor(
+      `SET SESSION binlog_row_image = '${image}'`,
+      'UPDATE shop.note SET id = 3 WHERE id = 1',
+    );
+    expect(told).toEqual({ table: 'note', reason: expect.stringContaining('binlog_row_image') });
+  });
+
+  it('as they are parts of JSON values: told for that table', async () => {
+    const told = await reasonFor(
+      `SET SESSION binlog_row_value_options = 'PARTIAL_JSON'`,
+      `UPDATE shop.note SET body = JSON_SET(body, '$.a', 2)`,
+    );
+    expect(told).toEqual({ table: 'note', reason: expect.stringContaining('binlog_row_value_options') });
+  });
+
+  it('as the statement was logged in their place: told for every table', async () => {
+    const told = await reasonFor(
+      `SET SESSION binlog_format = 'STATEMENT'`,
+      `UPDATE shop.note SET title = 'as text' WHERE id = 1`,
+    );
+    expect(told).toEqual({ table: null, reason: expect.stringContaining('binlog_format') });
+  });
+
+  it('as the log carries no column names: told for that table', async () => {
+    const told = await reasonFor(
+      'SET GLOBAL binlog_row_metadata = MINIMAL',
+      `UPDATE shop.note SET title = 'nameless'`,
+      'SET GLOBAL binlog_row_metadata = FULL',
+    );
+    expect(told).toEqual({ table: 'note', reason: expect.stringContaining('binlog_row_metadata') });
+  });
+
+  it('as they are of an XA transaction, which may yet be undone: told when it is committed', async () => {
+    const told = await reasonFor(
+      `XA START 'nc'`,
+      `INSERT INTO shop.note VALUES (10, 'prepared', NULL)`,
+      `XA END 'nc'`,
+      `XA PREPARE 'nc'`,
+      `XA COMMIT 'nc'`,
+      `XA START 'undone'`,
+      `INSERT INTO shop.note VALUES (11, 'undone', NULL)`,
+      `XA END 'undone'`,
+      `XA PREPARE 'undone'`,
+      `XA ROLLBACK 'undone'`,
+    );
+    expect(told).toEqual({ table: 'note', reason: expect.stringContaining('XA') });
+  });
+});
+
 describe('a server without GTIDs and checksums', () => {
   it('is read from now, and on from a position', async () => {
     const listener = listen({ kind: 'now' }, { heartbeatMs: 100 }, withoutGtids);

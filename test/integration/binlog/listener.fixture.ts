@@ -53,7 +53,7 @@ export class Listener {
       const event = await this.next();
       if (fits(event)) return event;
       // Else a test would wait for rows that never come.
-      if (event.kind === 'undecodable') throw new Error(`${event.table}: ${event.reason}`);
+      if (event.kind === 'undecodable' && event.table) throw new Error(`${event.table}: ${event.reason}`);
     }
   }
 

@@ -181,7 +181,9 @@ describe('events', () => {
     );
     await insert(1, 1);
     await listener.until(isRows('item'));
-    const statements = listener.events.flatMap((event) => (event.kind === 'schema-change' ? [event] : []));
+    const statements = listener.events.flatMap((event) =>
+      event.kind === 'schema-change' && event.schema === database.name ? [event] : [],
+    );
     expect(statements.map(({ schema }) => schema)).toEqual(Array(6).fill(database.name));
     expect(statements.map(({ statement }) => statement.split(' ')[0])).toEqual([
       'ALTER',
@@ -273,7 +275,7 @@ describe('back-pressure', () => {
     const listener = await listen({ maxQueuedBytes }, { kind: 'gtid-set', gtidSet: from });
     let bytes = 0;
     let rows = 0;
-    for (let event = await listener.next(); event.kind !== 'commit'; event = await listener.next()) {
+    for (let event = await listener.next(); bytes === 0 || event.kind !== 'commit'; event = await listener.next()) {
       listener.events.length = 0;
       if (event.kind !== 'rows') continue;
       bytes += event.bytes;
@@ -355,77 +357,6 @@ describe('connection', () => {
   });
 });
 
-describe('rows that cannot be read', () => {
-  const reasonFor = async (...statements: string[]): Promise<{ table: string | null; reason: string }> => {
-    const listener = await listen();
-    await insert(1, 1);
-    await run(...statements);
-    await insert(2, 2);
-    const told: { table: string | null; reason: string }[] = [];
-    for (;;) {
-      const event = await listener.next();
-      if (event.kind === 'undecodable') told.push({ table: event.table, reason: event.reason });
-      // The stream goes on, and other rows with it.
-      if (event.kind === 'rows' && event.changes[0]!.after?.id === 2) break;
-    }
-    expect(told).toHaveLength(1);
-    return told[0]!;
-  };
-
-  afterEach(async () => {
-    await run(
-      `SET SESSION binlog_row_image = 'FULL', SESSION binlog_row_value_options = '', SESSION binlog_format = 'ROW'`,
-    );
-  });
-
-  it.each(['MINIMAL', 'NOBLOB'])('as their image is %s: told for that table', async (image) => {
-    const told = await reasonFor(
-      `SET SESSION binlog_row_image = '${image}'`,
-      'UPDATE item SET id = 3 WHERE id = 1',
-      `SET SESSION binlog_row_image = 'FULL'`,
-    );
-    expect(told).toEqual({ table: 'item', reason: expect.stringContaining('binlog_row_image') });
-  });
-
-  it('as they are parts of JSON values: told for that table', async () => {
-    await run(
-      'CREATE TABLE partial (id INT PRIMARY KEY, body JSON)',
-      `INSERT INTO partial VALUES (1, '{"a": 1, "b": "long long"}')`,
-    );
-    const told = await reasonFor(
-      `SET SESSION binlog_row_value_options = 'PARTIAL_JSON'`,
-      `UPDATE partial SET body = JSON_SET(body, '$.a', 2)`,
-      `SET SESSION binlog_row_value_options = ''`,
-    );
-    expect(told).toEqual({ table: 'partial', reason: expect.stringContaining('binlog_row_value_options') });
-  });
-
-  it('as the statement was logged in their place: told for every table', async () => {
-    const told = await reasonFor(
-      `SET SESSION binlog_format = 'STATEMENT'`,
-      `UPDATE item SET title = 'as text' WHERE id = 1`,
-      `SET SESSION binlog_format = 'ROW'`,
-    );
-    expect(told).toEqual({ table: null, reason: expect.stringContaining('binlog_format') });
-  });
-
-  it('as they are of an XA transaction, which may yet be undone: told when it is committed', async () => {
-    const told = await reasonFor(
-      `XA START 'nc'`,
-      `INSERT INTO item VALUES (10, 'prepared')`,
-      `XA END 'nc'`,
-      `XA PREPARE 'nc'`,
-      `XA COMMIT 'nc'`,
-      `XA START 'undone'`,
-      `INSERT INTO item VALUES (11, 'undone')`,
-      `XA END 'undone'`,
-      `XA PREPARE 'undone'`,
-      `XA ROLLBACK 'undone'`,
-    );
-    expect(told).toEqual({ table: 'item', reason: expect.stringContaining('XA') });
-  });
-});
-
 describe('compressed transactions', () => {
   it('are unpacked, and a large one passes in bounded memory too', async () => {
     const maxQueuedBytes = MIB;
@@ -442,7 +373,7 @@ describe('compressed transactions', () => {
     let bytes = 0;
     const ids = new Set<unknown>();
     const titles = new Set<unknown>();
-    for (let event = await listener.next(); event.kind !== 'commit'; event = await listener.next()) {
+    for (let event = await listener.next(); bytes === 0 || event.kind !== 'commit'; event = await listener.next()) {
       listener.events.length = 0;
       if (event.kind !== 'rows') continue;
       bytes += event.bytes;

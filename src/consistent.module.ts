@@ -68,7 +68,7 @@ class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([this.job.stop(), this.verification.stop()]);
+    await Promise.all([this.job.stop(), this.verification.stop(), this.registry.verifier.close()]);
     const { shutdownTimeoutMs } = this.registry.options;
     if (!(await this.registry.writer.drain(shutdownTimeoutMs))) {
       this.logger.warn(`writes were still under way after ${shutdownTimeoutMs} ms; their rows will be settled later`);

@@ -18,6 +18,12 @@ interface Expected {
   readonly expectation: Expectation;
 }
 
+/** `nameless`: why some rows cannot have a document at all. */
+interface Compared {
+  readonly suspects: readonly Suspect[];
+  readonly nameless: readonly string[];
+}
+
 /** Batches whose rows are compared and gone, and whose differences are still looked at: those mostly wait. */
 const RECHECKED = 6;
 /** The first batch tells how large rows are. */
@@ -31,7 +37,7 @@ export class RowPhase {
   private readonly walker: RowWalker;
   private readonly withText: boolean;
   private readonly comparing = new Set<Promise<void>>();
-  private largestRow = 0;
+  private charactersPerRow = 0;
 
   constructor(private readonly run: VerificationRun) {
     const { context, options } = run.parts;
@@ -70,8 +76,8 @@ export class RowPhase {
   }
 
   private nextLimit(batchSize: number): number {
-    if (this.largestRow === 0) return batchSize;
-    return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.largestRow)));
+    if (this.charactersPerRow === 0) return batchSize;
+    return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.charactersPerRow)));
   }
 
   private batch({ rows, after }: RowChunk): Batch {
@@ -83,7 +89,7 @@ export class RowPhase {
     );
     this.comparing.add(compared);
     void compared.finally(() => this.comparing.delete(compared));
-    const batch: Batch = { after, tally: comparing.then((suspects) => this.handle(suspects, length)), ended: false };
+    const batch: Batch = { after, tally: comparing.then((compared) => this.handle(compared, length)), ended: false };
     const end = () => {
       batch.ended = true;
     };
@@ -91,22 +97,30 @@ export class RowPhase {
     return batch;
   }
 
-  private handle(suspects: readonly Suspect[], rows: number): Promise<VerifyTally> {
+  private handle({ suspects, nameless }: Compared, rows: number): Promise<VerifyTally> {
     const { options, handler } = this.run.parts;
     return this.run.persistently(async () => {
       const tally = new VerifyTally(options.maxExamples);
       tally.count('rows', rows);
+      for (const reason of nameless) tally.notChecked(reason);
       await handler.handle(suspects, tally);
       return tally;
     });
   }
 
   /** One look at all of them; what does not agree at once is a suspect. */
-  private async compare(rows: readonly WalkedRow[]): Promise<Suspect[]> {
+  private async compare(rows: readonly WalkedRow[]): Promise<Compared> {
     const { reader, options, context } = this.run.parts;
     const suspects: Suspect[] = [];
-    const suspect = ({ image }: WalkedRow) =>
-      suspects.push({ documentId: this.expectation.idOf(image), key: keyOfImage(context.binding, image) });
+    const nameless: string[] = [];
+    const suspect = ({ image }: WalkedRow) => {
+      const key = keyOfImage(context.binding, image);
+      try {
+        suspects.push({ documentId: this.expectation.idOf(image), key });
+      } catch (error) {
+        nameless.push(`${context.binding.name} ${key.id}: ${(error as Error).message}`);
+      }
+    };
     const expected: Expected[] = [];
     let characters = 0;
     for (const row of rows) {
@@ -117,7 +131,7 @@ export class RowPhase {
         characters += expectation.text?.length ?? 0;
       }
     }
-    this.largestRow = characters / rows.length;
+    this.charactersPerRow = characters / rows.length;
     const views = await reader.compare(
       expected.map(({ expectation }) => expectation.documentId),
       expected.map(({ expectation }) => expectation.text),
@@ -127,7 +141,7 @@ export class RowPhase {
       const view = views[at]!;
       if (view instanceof Error || decideDifference({ version: row.version, presence }, view)) suspect(row);
     });
-    return suspects;
+    return { suspects, nameless };
   }
 
   /** Null where the row cannot become a document: the second look tells why. */

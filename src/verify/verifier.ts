@@ -20,6 +20,9 @@ const SAVE_EVERY_MS = 1_000;
  * without a snapshot: what does not agree at the first look is looked at again until it agrees or stands.
  */
 export class Verifier {
+  private readonly closing = new AbortController();
+  private readonly running = new Set<Promise<unknown>>();
+
   constructor(
     private readonly redriver: Redriver,
     private readonly client: Client,
@@ -43,12 +46,32 @@ export class Verifier {
     return this.locked(context, given, unlessWithinMs);
   }
 
-  private async locked(
+  /** Gives runs under way up, at places that later ones can go on from, and waits for their end. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await Promise.allSettled(this.running);
+  }
+
+  private locked(
+    context: EntityContext,
+    given: VerifyOptions,
+    unlessWithinMs: number | null,
+  ): Promise<VerifyResult | null> {
+    const running = this.lockedRun(context, given, unlessWithinMs);
+    this.running.add(running);
+    const forget = () => this.running.delete(running);
+    running.then(forget, forget);
+    return running;
+  }
+
+  private async lockedRun(
     context: EntityContext,
     given: VerifyOptions,
     unlessWithinMs: number | null,
   ): Promise<VerifyResult | null> {
     const options = resolveVerifyOptions(given);
+    const { signal } = this.closing;
+    options.signal = options.signal ? AbortSignal.any([signal, options.signal]) : signal;
     const lock = await VerificationLock.take(context.binding);
     try {
       const store = await this.storeOf(context);

@@ -36,6 +36,17 @@ describe('the scheduled verification', () => {
     expect(kept).toMatchObject({ state: 'complete', result: { consistent: true } satisfies Partial<VerifyResult> });
   });
 
+  it('a run by hand is given up by a shutdown too', async () => {
+    await faulty.seed();
+    const { application, service } = await faulty.instance({});
+    const running = service.verify(Product, { maxRowsPerSecond: 1 });
+    const ended = expect(running).rejects.toMatchObject({ code: 'VERIFICATION_INTERRUPTED', retryable: true });
+    await until('it has begun', async () => (await faulty.service.lastVerification(Product))?.state === 'running');
+    await application.close();
+    await ended;
+    await faulty.service.verify(Product);
+  });
+
   it('given up by a shutdown, it goes on from there', async () => {
     for (let at = 0; at < 10; at++) await faulty.seed();
     const module = { verification: { intervalMs: 1_000, maxRowsPerSecond: 1 } } as const;
@@ -45,6 +56,6 @@ describe('the scheduled verification', () => {
     const stopped = await faulty.service.lastVerification(Product);
     expect(stopped).toMatchObject({ state: 'interrupted', cursor: expect.any(String) });
     const rest = await faulty.service.verify(Product, { resume: true });
-    expect(rest).toMatchObject({ consistent: true, rows: 11 });
+    expect(rest).toMatchObject({ consistent: true, rows: 12 });
   });
 });

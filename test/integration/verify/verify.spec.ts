@@ -209,6 +209,17 @@ describe('verification', () => {
     await sql('UPDATE product SET stock = 7, updatedAt = updatedAt WHERE id = ?', id);
   });
 
+  it('a row that cannot become a document: unchecked, with the reason; its neighbours are compared', async () => {
+    const [bad, stale] = [await faulty.seed(), await faulty.seed()];
+    await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, stale.id);
+    const { service } = await faulty.instance({
+      documentId: ({ id }) => (id === bad.id ? 'x'.repeat(513) : id!),
+    });
+    const result = await service.verify(Product, { graceMs: 10, maxExamples: 10 });
+    expect(result).toMatchObject({ stale: 1, missing: 0, consistent: false });
+    expect(result.reasons).toEqual(expect.arrayContaining([expect.stringMatching(/513 bytes/)]));
+  });
+
   it('many differences: counted exactly, listed up to the limit, repaired', async () => {
     const ids = await seedMany(500);
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id IN (?)', NEW, ids.slice(0, 300));

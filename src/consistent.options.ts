@@ -84,8 +84,8 @@ export interface ConsistentModuleOptions {
         maxBatchesPerRun?: number;
       };
   /**
-   * The scheduled job that compares every table with its index. Default false: call `ConsistentService.verify()`, for
-   * instance from a `@Cron()` of your own.
+   * The scheduled job that compares every table with its index. Without it call `ConsistentService.verify()` yourself, for
+   * instance from a `@Cron()`. Default `false`.
    */
   verification?:
     | false

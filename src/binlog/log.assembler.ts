@@ -5,6 +5,7 @@ import type {
   TransactionStartEvent,
   UndecodableEvent,
 } from './binlog.types.js';
+import { ENDING, Kind, SILENT } from './event.kinds.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
 import { isRangeError, LogBytes } from './log.bytes.js';
 import { statementKind, xaName } from './statement.kind.js';
@@ -54,53 +55,6 @@ const IGNORABLE = 0x80;
 /** XA transactions that were prepared and wait for their end. */
 const MAX_PREPARED = 10_000;
 const XA_REASON = 'rows of an XA transaction are in the log before it is decided, so they are not used';
-
-const enum Kind {
-  Query = 2,
-  Stop = 3,
-  Rotate = 4,
-  IntVar = 5,
-  Rand = 13,
-  UserVar = 14,
-  Format = 15,
-  Xid = 16,
-  ExecuteLoad = 18,
-  TableMap = 19,
-  WriteRowsV1 = 23,
-  UpdateRowsV1 = 24,
-  DeleteRowsV1 = 25,
-  Incident = 26,
-  Heartbeat = 27,
-  RowsQuery = 29,
-  WriteRows = 30,
-  UpdateRows = 31,
-  DeleteRows = 32,
-  Gtid = 33,
-  AnonymousGtid = 34,
-  PreviousGtids = 35,
-  XaPrepare = 38,
-  PartialUpdateRows = 39,
-  TransactionPayload = 40,
-  HeartbeatV2 = 41,
-  TaggedGtid = 42,
-}
-/** They say nothing about rows, or a later event says what they meant. */
-const SILENT = new Set<number>([
-  Kind.Stop,
-  Kind.IntVar,
-  Kind.Rand,
-  Kind.UserVar,
-  Kind.RowsQuery,
-  Kind.PreviousGtids,
-  9,
-  17,
-  28,
-  36,
-  37,
-]);
-
-/** Among them are the ends of transactions. */
-const ENDING = new Set<number>([Kind.Xid, Kind.Query, Kind.XaPrepare]);
 
 interface Transaction {
   readonly gtid: string;

@@ -52,6 +52,12 @@ const SECTIONS = [
     path: 'src/consistent.service.ts',
     name: 'TransactionOptions',
   },
+  {
+    title: 'Backstop: `BackstopModule.forRoot(options)`',
+    text: 'From `nest-consistent/binlog`; see [the backstop](backstop.md). `forRootAsync({ imports, inject, useFactory })` takes the same options.',
+    path: 'src/binlog/backstop.options.ts',
+    name: 'BackstopModuleOptions',
+  },
 ];
 
 /** Aliases whose values a reader wants to see. */

@@ -39,7 +39,7 @@ describe('the pages made from the source', () => {
       .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.replaceAll(/[`,]|\(.*\)/g, '').trim()));
     const documented = new Map(rows.map(([, name, , preset]) => [name, preset]));
     const { elasticsearch: _given, ...all } = resolveOptions({ elasticsearch: {} as never });
-    const { deadlineMs, busyTimeoutMs, ...resolved } = all;
+    const { deadlineMs, busyTimeoutMs, statementTimeoutMs, ...resolved } = all;
     for (const [name, value] of Object.entries(resolved)) {
       if (typeof value !== 'object') expect([name, documented.get(name)]).toEqual([name, String(value)]);
       else {
@@ -53,6 +53,13 @@ describe('the pages made from the source', () => {
     expect(deadlineMs).toBe(2 * resolved.writeTimeoutMs + 1_000);
     expect(documented.get('busyTimeoutMs')).toContain('deadlineMs + writeTimeoutMs');
     expect(busyTimeoutMs).toBe(deadlineMs + resolved.writeTimeoutMs);
+    expect(documented.get('statementTimeoutMs')).toBe('10000 or writeTimeoutMs where that is longer');
+    expect(statementTimeoutMs).toBe(10_000);
+    // Off by default; these hold once it is on.
+    const { verification } = resolveOptions({ elasticsearch: {} as never, verification: {} });
+    for (const [part, preset] of Object.entries(verification)) {
+      expect([part, documented.get(`verification.${part}`)]).toEqual([part, String(preset)]);
+    }
     expect(documented.get('sweeper.leaseMs')).toBe('2 × writeTimeoutMs and at least 10000');
     expect(all.sweeper).toMatchObject({ leaseMs: 10_000 });
   });

@@ -35,7 +35,7 @@ export interface BackstopModuleOptions {
   entities?: readonly string[];
   /** Verifies every table when there is no checkpoint yet: what was changed before is not in the log's reach. Default false. */
   verifyAtFirstStart?: boolean;
-  /** Bytes of row changes held in memory, those from the log and those on their way alike. Default 67,108,864 (64 MiB). */
+  /** Bytes of row changes held in memory, those from the log and those on their way alike. Default 33,554,432 (32 MiB). */
   maxQueuedBytes?: number;
   /** Most documents in one bulk request. 1 … 10,000. Default 1,000. */
   maxBulkItems?: number;
@@ -101,7 +101,7 @@ const schema = z.strictObject({
     .default('checkpoint-or-now'),
   entities: z.array(z.string().min(1)).min(1).optional(),
   verifyAtFirstStart: z.boolean().default(false),
-  maxQueuedBytes: z.number().int().min(65_536).max(8_589_934_592).default(67_108_864),
+  maxQueuedBytes: z.number().int().min(65_536).max(8_589_934_592).default(33_554_432),
   maxBulkItems: z.number().int().min(1).max(10_000).default(1_000),
   maxBulkBytes: z.number().int().min(1_024).max(104_857_600).default(5_242_880),
   maxParallelBulks: z.number().int().min(1).max(16).default(3),

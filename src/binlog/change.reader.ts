@@ -42,7 +42,7 @@ interface Step {
 }
 
 /** Rough cost of one work in memory beside its body. */
-const WORK_BYTES = 400;
+const WORK_BYTES = 700;
 
 /** Turns the row changes of one table into work. No I/O; `toDocument` and `when` are asked to be pure. */
 export class ChangeReader {

@@ -85,7 +85,7 @@ describe('a backstop that is ended with SIGKILL', () => {
         }
         return id;
       })();
-        try {
+      try {
         for (const afterMs of [5, 60, 150]) {
           const running = launch();
           await running.leads();

@@ -129,9 +129,9 @@ describe('a table that changes under the backstop', () => {
   it('a change while the backstop is stopped: rows from before and after it are read by their own columns', async () => {
     await instance.backstop.stop();
     await fixture.sql(`UPDATE product SET title = 'one before' WHERE id = 1`);
-    await fixture.sql('ALTER TABLE product ADD COLUMN extra INT NULL FIRST');
+    await fixture.sql('ALTER TABLE product ADD COLUMN later INT NULL FIRST');
     await fixture.sql(`UPDATE product SET title = 'two after' WHERE id = 2`);
-    await fixture.sql('ALTER TABLE product DROP COLUMN extra, MODIFY stock SMALLINT NOT NULL DEFAULT 7');
+    await fixture.sql('ALTER TABLE product DROP COLUMN later, MODIFY stock SMALLINT NOT NULL DEFAULT 7');
     await fixture.sql(`INSERT INTO product (id, sku, title, revision) VALUES ${productRow(3, 'three')}`);
     instance.backstop.start();
     await fixture.expectLeading(instance);

@@ -2,6 +2,7 @@ import { documentIdOf } from '../entity/document.builder.js';
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
 import type { SlotView } from '../protocol/row.js';
+import type { PreparedWrite } from '../write/prepared.write.js';
 
 /** What became of one key. */
 export type RedriveResult =
@@ -63,4 +64,25 @@ function textOfParameter({ codec }: BoundColumn, value: unknown): string | undef
   if (!(value instanceof Uint8Array)) return undefined;
   if (codec.dataType !== 'bit') return Buffer.from(value).toString('base64');
   return BigInt(`0x${Buffer.from(value).toString('hex') || '0'}`).toString();
+}
+
+/** A row as it was locked, and what its write is to be. */
+export interface Planned {
+  readonly item: RedriveCase;
+  readonly write: Omit<PreparedWrite, 'version' | 'deadline'>;
+}
+
+/**
+ * Rows that one statement may prepare: all have a document, or none has. A row whose document is ahead of MySQL's clock
+ * goes by itself: its version must not become its neighbours'.
+ */
+export function alike(planned: readonly Planned[], now: number): { rows: Planned[]; floor: number }[] {
+  const versionOfSlot = ({ item: { slot } }: Planned) => (slot.found ? slot.version : 0);
+  const ahead = planned.filter((each) => versionOfSlot(each) >= now);
+  const groups = ahead.map((each) => ({ rows: [each], floor: versionOfSlot(each) }));
+  for (const presence of ['present', 'absent'] as const) {
+    const rows = planned.filter((each) => versionOfSlot(each) < now && each.write.pending.next === presence);
+    if (rows.length > 0) groups.push({ rows, floor: Math.max(...rows.map(versionOfSlot)) });
+  }
+  return groups;
 }

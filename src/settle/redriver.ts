@@ -6,12 +6,20 @@ import { keyOfImage } from '../entity/row.key.js';
 import { GroupStatements, type Statement } from '../mysql/group.statements.js';
 import { isDeadlock } from '../mysql/mysql.errors.js';
 import { versionOf } from '../mysql/row.values.js';
+import { primaryRunner } from '../mysql/statement.timeout.js';
 import type { PendingWrite } from '../protocol/row.js';
 import type { Completion } from '../write/completer.js';
 import { commitPrepare, PREPARE_ISOLATION } from '../write/prepare.transaction.js';
 import type { PreparedWrite } from '../write/prepared.write.js';
 import type { Writer } from '../write/writer.js';
-import { type RedriveCase, redriveCase, type RedriveKey, type RedriveResult } from './redrive.case.js';
+import {
+  alike,
+  type Planned,
+  type RedriveCase,
+  redriveCase,
+  type RedriveKey,
+  type RedriveResult,
+} from './redrive.case.js';
 import { busy, nameless, notRemoved, parked } from './redrive.errors.js';
 import { RedriveStatements } from './redrive.statements.js';
 
@@ -37,12 +45,6 @@ interface Batch {
   readonly open: Map<string, RedriveCase>;
   readonly results: Map<string, RedriveResult>;
   readonly endsAt: number;
-}
-
-/** A row as it was locked, and what its write is to be. */
-interface Planned {
-  readonly item: RedriveCase;
-  readonly write: Omit<PreparedWrite, 'version' | 'deadline'>;
 }
 
 /**
@@ -219,7 +221,7 @@ export class Redriver {
     const { binding, store, options } = context;
     const statements = new RedriveStatements(binding, store.statements);
     const group = new GroupStatements(binding, store.statements);
-    const runner = binding.dataSource.createQueryRunner('master');
+    const runner = primaryRunner(binding.dataSource);
     try {
       await runner.startTransaction(PREPARE_ISOLATION);
       const locked = this.byKey(context, await query(runner, group.lock(items.map(({ key }) => key))));
@@ -290,21 +292,6 @@ function finish({ open, results }: Batch, { key }: RedriveCase, result: RedriveR
 
 function leftMs(endsAt: number): number {
   return Math.max(1, Math.floor(endsAt - performance.now()));
-}
-
-/**
- * Rows that one statement may prepare: all have a document, or none has. A row whose document is ahead of MySQL's clock
- * goes by itself: its version must not become its neighbours'.
- */
-function alike(planned: readonly Planned[], now: number): { rows: Planned[]; floor: number }[] {
-  const versionOfSlot = ({ item: { slot } }: Planned) => (slot.found ? slot.version : 0);
-  const ahead = planned.filter((each) => versionOfSlot(each) >= now);
-  const groups = ahead.map((each) => ({ rows: [each], floor: versionOfSlot(each) }));
-  for (const presence of ['present', 'absent'] as const) {
-    const rows = planned.filter((each) => versionOfSlot(each) < now && each.write.pending.next === presence);
-    if (rows.length > 0) groups.push({ rows, floor: Math.max(...rows.map(versionOfSlot)) });
-  }
-  return groups;
 }
 
 async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {

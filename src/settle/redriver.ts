@@ -96,7 +96,9 @@ export class Redriver {
     };
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       await this.round(batch).catch((error: Error) => {
-        for (const item of batch.open.values()) item.lastError = error;
+        // A look that only our own time limit ended says less than what was seen before.
+        const late = performance.now() >= batch.endsAt;
+        for (const item of batch.open.values()) if (!late || !item.lastError) item.lastError = error;
       });
       if (batch.open.size === 0) return batch.results;
       if (performance.now() + pauseMs > batch.endsAt) break;
@@ -230,6 +232,7 @@ export class Redriver {
       for (const item of items) {
         const row = locked.get(item.documentId!);
         if (row && row['state'] === 'commit') planned.push(...(await this.plan(batch, item, row)));
+        else item.lastError = busy(context, item, 'in time');
       }
       for (const { rows, floor } of alike(planned, now)) {
         const keys = rows.map(({ write }) => write.key);

@@ -126,7 +126,7 @@ describe('driving rows again as they are', () => {
   it('a row that stays in flight: RowBusyError, and nothing is changed', async () => {
     const write = await faulty.abandon('update');
     const before = await faulty.row(write.id);
-    expect(await redrive([write.id], 200)).toEqual([expect.objectContaining({ code: 'ROW_BUSY', retryable: true })]);
+    expect(await redrive([write.id], 1_000)).toEqual([expect.objectContaining({ code: 'ROW_BUSY', retryable: true })]);
     expect(await faulty.row(write.id)).toEqual(before);
     await faulty.expire(write.id);
     await expectAgreement(faulty, write.id, OLD);
@@ -175,7 +175,7 @@ describe('driving rows again as they are', () => {
     expect(await redrive([id])).toEqual(['redriven']);
     const version = await versionOf(id);
     await faulty.elasticsearch.stop();
-    expect(await redrive([id], 300)).toEqual([expect.objectContaining({ code: 'LOOK_FAILED', retryable: true })]);
+    expect(await redrive([id], 1_000)).toEqual([expect.objectContaining({ code: 'LOOK_FAILED', retryable: true })]);
     expect(await versionOf(id)).toBe(version);
   });
 
@@ -221,7 +221,7 @@ describe('driving rows again as they are', () => {
     const runner = context.binding.dataSource.createQueryRunner('master');
     await runner.startTransaction();
     await runner.query('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', [NEW, id]);
-    expect(await redrive([id], 300)).toEqual([expect.objectContaining({ code: 'ROW_BUSY' })]);
+    expect(await redrive([id], 1_000)).toEqual([expect.objectContaining({ code: 'ROW_BUSY' })]);
     const running = redrive([id]);
     await runner.commitTransaction();
     await runner.release();

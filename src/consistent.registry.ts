@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
+import type { BackstopStatus } from './binlog/backstop.status.js';
 import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
 import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
@@ -39,6 +40,14 @@ import { Writer } from './write/writer.js';
 const MAX_BOOTSTRAP_REQUEST_MS = 10_000;
 const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
 
+/** What `forFeature` asks for: one repository class on one DataSource. */
+export /** A backstop as others see it. */
+interface BackstopView {
+  readonly name: string;
+  readonly dataSource: string;
+  status(): BackstopStatus;
+}
+
 interface Registration {
   readonly definition: ConsistentDefinition;
   readonly target: ConsistentRepositoryClass;
@@ -57,10 +66,17 @@ export interface ConsistentRuntime {
  * table, prepares the index, and makes the parts that work on it.
  */
 export class ConsistentRegistry implements ConsistentRuntime {
+  /**
+   * @internal Set by the command line where an application is only looked at: it is told each registration, and nothing is checked,
+   * prepared or attached, so that an application that could not start can be looked at too.
+   */
+  static inspector: ((registration: Registration) => void) | null = null;
   readonly writer = new Writer();
   readonly repairer = new ReadRepairer((instance) => this.contextOfInstance(instance));
   readonly redriver = new Redriver(this.writer);
   readonly verifier: Verifier;
+  /** The backstops of this process: pages and checks must not need the module that makes them. */
+  readonly backstops = new Set<BackstopView>();
   private readonly documents: DocumentStore;
   private readonly logger = new Logger('ConsistentModule');
   private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
@@ -100,7 +116,12 @@ export class ConsistentRegistry implements ConsistentRuntime {
     dataSource: DataSource,
     dataSourceName: string,
   ): Promise<Repository> {
-    const context = await this.register({ definition: definitionOf(target), target, dataSource, dataSourceName });
+    const registration = { definition: definitionOf(target), target, dataSource, dataSourceName };
+    if (ConsistentRegistry.inspector) {
+      ConsistentRegistry.inspector(registration);
+      return repository;
+    }
+    const context = await this.register(registration);
     const named = this.byRepository.get(target) ?? new Map<string, EntityContext>();
     named.set(dataSourceName, context);
     this.byRepository.set(target, named);

@@ -55,6 +55,13 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   constructor(private readonly parts: BackstopDependencies) {
     this.meter = new ConsistencyMeter({ now: () => this.clock.now() });
     this.startFrom = parts.options.startFrom;
+    const { name, dataSource } = parts.options;
+    parts.registry.backstops.add({ name, dataSource, status: () => this.status() });
+  }
+
+  /** @internal For the command line, which looks at the checkpoint without leading. */
+  get options(): ResolvedBackstopOptions {
+    return this.parts.options;
   }
 
   /** `backstopState`, `backstopToVerify`, `backstopLag` and `backstopRecovered` are emitted here. */

@@ -40,15 +40,15 @@ import { Writer } from './write/writer.js';
 const MAX_BOOTSTRAP_REQUEST_MS = 10_000;
 const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
 
-/** What `forFeature` asks for: one repository class on one DataSource. */
-export /** A backstop as others see it. */
-interface BackstopView {
+/** A backstop as others see it. */
+export interface BackstopView {
   readonly name: string;
   readonly dataSource: string;
   status(): BackstopStatus;
 }
 
-interface Registration {
+/** What `forFeature` asks for: one repository class on one DataSource. */
+export interface Registration {
   readonly definition: ConsistentDefinition;
   readonly target: ConsistentRepositoryClass;
   readonly dataSource: DataSource;

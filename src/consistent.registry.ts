@@ -11,6 +11,7 @@ import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
 import type { EntityContext, Lane } from './entity/entity.context.js';
+import type { Tombstones } from './entity/tombstone.options.js';
 import {
   ConsistentError,
   IndexUnavailableError,
@@ -24,6 +25,7 @@ import { RowStore } from './mysql/row.store.js';
 import { limitStatements, queryPrimary } from './mysql/statement.timeout.js';
 import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
+import { Instruments } from './observe/instruments.js';
 import { ReadRepairer } from './settle/read.repairer.js';
 import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
@@ -77,7 +79,12 @@ export class ConsistentRegistry implements ConsistentRuntime {
   readonly verifier: Verifier;
   /** The backstops of this process: pages and checks must not need the module that makes them. */
   readonly backstops = new Set<BackstopView>();
+  /** Where metrics and traces hook in. */
+  readonly instruments = new Instruments();
   private readonly documents: DocumentStore;
+  /** By alias: entities that share an index must agree. */
+  private readonly tombstones = new Map<string, Tombstones>();
+  private readonly durableTombstones = new Set<string>();
   private readonly logger = new Logger('ConsistentModule');
   private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
   private readonly contexts: EntityContext[] = [];
@@ -96,7 +103,8 @@ export class ConsistentRegistry implements ConsistentRuntime {
     readonly events: ConsistentEvents,
   ) {
     this.verifier = new Verifier(this.redriver, client, () => this.contexts);
-    this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs });
+    const { durableTombstones } = this;
+    this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs, durableTombstones });
   }
 
   /** All contexts, in order of registration. */
@@ -191,6 +199,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
       definition.options,
       this.options.decider,
     );
+    this.noteTombstones(binding);
     const parked = await this.parkedStore(dataSource);
     await this.prepareIndex(binding);
     const context = this.assemble(binding, parked);
@@ -200,8 +209,20 @@ export class ConsistentRegistry implements ConsistentRuntime {
     return context;
   }
 
+  private noteTombstones({ name, alias, tombstones }: EntityBinding): void {
+    const known = this.tombstones.get(alias) ?? tombstones;
+    if (known !== tombstones) {
+      throw new InvalidOptionsError(
+        `${name}: another entity keeps its documents in "${alias}" too, with tombstones: '${known}'. Give both the same.`,
+        { entity: name, alias },
+      );
+    }
+    this.tombstones.set(alias, tombstones);
+    if (tombstones === 'durable') this.durableTombstones.add(alias);
+  }
+
   /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
-  private async prepareIndex({ alias, options: { mappings, settings } }: EntityBinding): Promise<void> {
+  private async prepareIndex({ alias, tombstones, options: { mappings, settings } }: EntityBinding): Promise<void> {
     const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
     // The client has no time limit of its own: one request that is never answered would keep the application from starting.
     const requestTimeout = Math.max(MIN_BOOTSTRAP_REQUEST_MS, Math.min(MAX_BOOTSTRAP_REQUEST_MS, startupTimeoutMs / 3));
@@ -212,6 +233,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
       ...(settings ? { settings } : {}),
       gcDeletesMs,
       createIndex,
+      durableTombstones: tombstones === 'durable',
     };
     const isFinal = (error: unknown) => error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
     await retryAtStartup(() => ensureIndex(client, index), {
@@ -240,17 +262,17 @@ export class ConsistentRegistry implements ConsistentRuntime {
   }
 
   private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {
-    const { documents, options, events, logger } = this;
+    const { documents, options, events, logger, instruments } = this;
     const store = new RowStore(binding);
-    const settler = new Settler(store, documents, parked, events);
+    const settler = new Settler(store, documents, parked, events, instruments);
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
     const lane = (shared: boolean): Lane => ({
-      index: makeIndexGroup(documents, binding, shared),
-      flips: makeFlipGroup(store, shared, options.deadlineMs, options.acknowledge === 'indexed'),
+      index: makeIndexGroup(documents, binding, shared, instruments),
+      flips: makeFlipGroup(store, shared, options.deadlineMs, options.acknowledge === 'indexed', instruments),
     });
     const many = lane(true);
     const single = options.groupCommit ? many : lane(false);
-    const parts = { binding, store, documents, parked, settler, queue, single, many, options, events, logger };
+    const parts = { binding, store, documents, parked, settler, queue, single, many, options, events, logger, instruments };
     // The group makes writes that carry their context, so it is the last part and knows the whole.
     const context = { ...parts } as EntityContext;
     return Object.assign(context, {

@@ -1,0 +1,42 @@
+import type { BypassGuard } from '../../consistent.options.js';
+import { checkEntity, checkTable } from '../../entity/entity.checks.js';
+import { ConsistentError } from '../../errors.js';
+import { introspectTable, type TableShape } from '../../mysql/table.introspection.js';
+import type { InspectedTable } from '../inspect/inspected.types.js';
+import { missingColumns } from '../inspect/migration.plan.js';
+import type { Finding } from './finding.js';
+
+/** The protocol's columns and index, and whatever else start-up would refuse. */
+export async function tableFindings(
+  table: InspectedTable,
+  guard: BypassGuard,
+): Promise<{ exists: boolean; findings: Finding[] }> {
+  const findings: Finding[] = [];
+  const find = (severity: Finding['severity'], problem: string, fix: string): void =>
+    void findings.push({ severity, subject: `table ${table.tablePath}`, problem, fix });
+  const refused = (error: unknown): void => {
+    if (!(error instanceof ConsistentError)) throw error;
+    find('error', error.message, 'See the message.');
+  };
+  let shape: TableShape | null = null;
+  try {
+    const query = (sql: string, parameters?: unknown[]) => table.dataSource.query(sql, parameters) as Promise<any[]>;
+    shape = await introspectTable(query, table.database, table.tableName);
+    const statements = await missingColumns(table);
+    for (const statement of statements) {
+      const isIndex = statement.startsWith('CREATE INDEX');
+      const problem = isIndex ? 'the index on the deadline is missing' : 'consistency columns are missing';
+      // Without the index it works, but every sweep reads the whole table.
+      find(isIndex && statements.length === 1 ? 'warning' : 'error', problem, `${statement};`);
+    }
+    if (statements.some((statement) => !statement.startsWith('CREATE INDEX'))) return { exists: true, findings };
+    if (table.metadata) {
+      checkEntity(table.metadata);
+      for (const problem of checkTable(table.metadata, shape, table.names, guard))
+        find('warning', problem, 'See the message.');
+    }
+  } catch (error) {
+    refused(error);
+  }
+  return { exists: shape !== null, findings };
+}

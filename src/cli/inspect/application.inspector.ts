@@ -1,0 +1,65 @@
+import type { INestApplicationContext, LoggerService } from '@nestjs/common';
+import type { BackstopService } from '../../binlog/backstop.service.js';
+import { CONSISTENT_CLIENT } from '../../consistent.module.js';
+import { ConsistentRegistry, type Registration } from '../../consistent.registry.js';
+import { CONSISTENCY_DEADLINE_INDEX } from '../../consistency.columns.js';
+import { consistencyNames } from '../../entity/entity.binding.js';
+import { openApplication } from '../application/application.opener.js';
+import type { InspectedTable, Inspection } from './inspected.types.js';
+
+/** Reads what the application declares, also where it could not start. */
+export async function inspectApplication(app: string, logger: LoggerService): Promise<Inspection> {
+  const found: Registration[] = [];
+  ConsistentRegistry.inspector = (registration) => found.push(registration);
+  const context = await openApplication(app, logger);
+  const registry = context.get(ConsistentRegistry, { strict: false });
+  const backstop = await backstopOf(context);
+  return {
+    tables: unique(found).map(tableOf),
+    dataSources: new Map(found.map(({ dataSourceName, dataSource }) => [dataSourceName, dataSource])),
+    client: context.get(CONSISTENT_CLIENT, { strict: false }),
+    options: registry.options,
+    backstop: backstop?.options ?? null,
+    close: () => context.close(),
+  };
+}
+
+/** Null where the application has none, or has not installed its client. */
+export async function backstopOf(context: INestApplicationContext): Promise<BackstopService | null> {
+  try {
+    const { BackstopService: token } = await import('../../binlog/backstop.service.js');
+    return context.get(token, { strict: false });
+  } catch {
+    return null;
+  }
+}
+
+/** One entity may have been registered by several modules. */
+function unique(registrations: readonly Registration[]): Registration[] {
+  const known = new Map(
+    registrations.map((one) => [
+      `${one.dataSourceName}:${one.dataSource.getMetadata(one.definition.entity).name}`,
+      one,
+    ]),
+  );
+  return [...known.values()];
+}
+
+/** @throws InvalidSchemaError where the entity has no consistency columns */
+function tableOf({ definition, dataSource, dataSourceName }: Registration): InspectedTable {
+  const metadata = dataSource.getMetadata(definition.entity);
+  const { index, mappings, settings } = definition.options;
+  return {
+    name: metadata.name,
+    metadata,
+    dataSource,
+    dataSourceName,
+    database: metadata.database ?? String(dataSource.driver.database),
+    tableName: metadata.tableName,
+    tablePath: metadata.tablePath,
+    names: { ...consistencyNames(metadata), deadlineIndex: CONSISTENCY_DEADLINE_INDEX },
+    alias: typeof index === 'function' ? index(dataSourceName) : index,
+    mappings,
+    settings,
+  };
+}

@@ -1,0 +1,65 @@
+import { Client } from '@elastic/elasticsearch';
+import { DataSource } from 'typeorm';
+import { resolveBackstopOptions } from '../../binlog/backstop.options.js';
+import { resolveOptions } from '../../consistent.options.js';
+import { InvalidOptionsError } from '../../errors.js';
+import { CONSISTENCY_NAMES } from '../../mysql/consistent.migration.js';
+import type { CliTarget } from '../application/application.locator.js';
+import type { InspectedTable, Inspection } from './inspected.types.js';
+
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** Looks at servers that are named by URLs, without an application. */
+export async function inspectUrls({ mysql, elasticsearch, table, index }: CliTarget): Promise<Inspection> {
+  if (!mysql) throw new InvalidOptionsError('Give --mysql mysql://user:password@host:3306/database as well.');
+  const dataSource = await connect(mysql);
+  const database = String(dataSource.driver.database);
+  const tables: InspectedTable[] = [];
+  if (table) {
+    tables.push({
+      name: table,
+      metadata: null,
+      dataSource,
+      dataSourceName: 'default',
+      database: table.includes('.') ? table.split('.')[0]! : database,
+      tableName: table.split('.').at(-1)!,
+      tablePath: table,
+      names: CONSISTENCY_NAMES,
+      alias: index ?? null,
+      mappings: undefined,
+      settings: undefined,
+    });
+  }
+  const node = { node: elasticsearch ?? 'http://localhost:9200', requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 };
+  const client = elasticsearch ? new Client(node) : null;
+  return {
+    tables,
+    dataSources: new Map([['default', dataSource]]),
+    client,
+    options: resolveOptions({ elasticsearch: node }),
+    backstop: resolveBackstopOptions(),
+    close: async () => {
+      await client?.close();
+      await dataSource.destroy();
+    },
+  };
+}
+
+async function connect(url: string): Promise<DataSource> {
+  const { protocol, pathname } = parsed(url);
+  if (protocol !== 'mysql:' || pathname.length < 2) {
+    throw new InvalidOptionsError('--mysql must name a database: mysql://user:password@host:3306/database');
+  }
+  return new DataSource({
+    type: 'mysql',
+    url,
+    charset: 'utf8mb4',
+    timezone: 'Z',
+    connectTimeout: REQUEST_TIMEOUT_MS,
+  }).initialize();
+}
+
+function parsed(url: string): { protocol: string; pathname: string } {
+  if (URL.canParse(url)) return new URL(url);
+  throw new InvalidOptionsError('--mysql is no URL: mysql://user:password@host:3306/database');
+}

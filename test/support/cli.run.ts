@@ -1,0 +1,40 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+const LOADER = new URL('./typescript.loader.mjs', import.meta.url).href;
+const SOURCES = fileURLToPath(new URL('../../src/cli/cli.main.ts', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../dist/cli/cli.main.js', import.meta.url));
+
+export interface CliEnd {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CliRunOptions {
+  env?: Record<string, string>;
+  cwd?: string;
+  /** The built program instead of the sources. */
+  built?: boolean;
+  /** Called with what stderr has said so far, and a way to end the process. */
+  onStderr?: (said: string, kill: (signal: NodeJS.Signals) => void) => void;
+}
+
+/** `nest-consistent …` as a child process. nest-commander cannot be loaded into Jest on every Node. */
+export async function runCli(args: readonly string[], options: CliRunOptions = {}): Promise<CliEnd> {
+  const program = options.built ? [BUILT] : ['--import', LOADER, SOURCES];
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...program, ...args], {
+    cwd: options.cwd ?? process.cwd(),
+    env: { ...process.env, FORCE_COLOR: '', NO_COLOR: '', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    options.onStderr?.(stderr, (signal) => child.kill(signal));
+  });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}

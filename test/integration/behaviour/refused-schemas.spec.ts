@@ -170,10 +170,15 @@ describe('schemas that are refused', () => {
       repositories: [defineConsistentRepository(Plain, { index: stores.index('refused') })],
       // There is no MariaDB here: only its version is put into the real server's answer.
       prepare: async (dataSource) => {
-        const query = dataSource.query.bind(dataSource);
-        dataSource.query = async (text: string, parameters?: unknown[]) => {
-          const rows = await query(text, parameters as never);
-          return (text.includes('VERSION()') ? [{ ...rows[0], version: '11.8.2-MariaDB' }] : rows) as never;
+        const create = dataSource.createQueryRunner.bind(dataSource);
+        dataSource.createQueryRunner = (mode) => {
+          const runner = create(mode);
+          const query = runner.query.bind(runner);
+          runner.query = async (text: string, ...rest: unknown[]) => {
+            const rows = await query(text, ...(rest as []));
+            return (text.includes('VERSION()') ? [{ ...rows[0], version: '11.8.2-MariaDB' }] : rows) as never;
+          };
+          return runner;
         };
       },
     });

@@ -126,7 +126,8 @@ describe('the life of a backstop', () => {
     instance.backstop.start();
     await leading(instance.backstop);
     await fixture.expectAgreement(instance);
-    expect(toVerify).toHaveLength(1);
+    // Other tests write to the same server, in statements too: what those leave to be verified does not count.
+    expect(toVerify.filter((reason) => reason.includes('lacks transactions'))).toHaveLength(1);
     expect(await fixture.documents()).toEqual({ 1: 'unseen' });
   });
 

@@ -272,7 +272,20 @@ export class ConsistentRegistry implements ConsistentRuntime {
     });
     const many = lane(true);
     const single = options.groupCommit ? many : lane(false);
-    const parts = { binding, store, documents, parked, settler, queue, single, many, options, events, logger, instruments };
+    const parts = {
+      binding,
+      store,
+      documents,
+      parked,
+      settler,
+      queue,
+      single,
+      many,
+      options,
+      events,
+      logger,
+      instruments,
+    };
     // The group makes writes that carry their context, so it is the last part and knows the whole.
     const context = { ...parts } as EntityContext;
     return Object.assign(context, {

@@ -186,6 +186,14 @@ export class AdoptionPipeline implements TableHost {
   }
 
   private run(table: AdoptionTable, lane: ChangeLane, works: ChangeWork[]): Promise<void> {
+    const { instruments, binding } = table.context;
+    if (!instruments.active) return this.work(table, lane, works);
+    instruments.batch('backstop', binding, works.length);
+    const work = () => this.work(table, lane, works);
+    return instruments.run('backstop', binding, works.length, work, { purpose: lane });
+  }
+
+  private work(table: AdoptionTable, lane: ChangeLane, works: ChangeWork[]): Promise<void> {
     if (lane === 'put') return table.sender.send(works);
     return lane === 'look' ? table.sender.look(works) : table.mender.mend(works);
   }

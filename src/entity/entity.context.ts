@@ -4,6 +4,7 @@ import type { DocumentStore } from '../elasticsearch/document.store.js';
 import type { ParkedStore } from '../mysql/parked.store.js';
 import type { RowStore } from '../mysql/row.store.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
+import type { Instruments } from '../observe/instruments.js';
 import type { ResolveQueue } from '../settle/resolve.queue.js';
 import type { Settler } from '../settle/settler.js';
 import type { FlipGroup } from '../write/flip.group.js';
@@ -35,4 +36,6 @@ export interface EntityContext {
   readonly options: ResolvedOptions;
   readonly events: ConsistentEvents;
   readonly logger: Logger;
+  /** Who watches the steps. */
+  readonly instruments: Instruments;
 }

@@ -5,15 +5,15 @@ import type { LagAlert, LagReport } from './lag.monitor.js';
 /** What the library reports while it works. Never row contents. */
 export interface ConsistentEventMap {
   /** A row in `prepare` was settled by somebody who came after its writer. */
-  settled: [{ entity: string; verdict: 'commit' | 'restore'; by: SettlePurpose }];
+  settled: [{ entity: string; dataSource: string; verdict: 'commit' | 'restore'; by: SettlePurpose }];
   /** A row could be neither committed nor restored. */
-  parked: [{ entity: string; key: string; version: number; reason: string }];
+  parked: [{ entity: string; dataSource: string; key: string; version: number; reason: string }];
   /** The index held a version from outside the protocol; the row was lifted above it. */
-  foreignVersion: [{ entity: string; key: string; version: number; theirs: number | null }];
+  foreignVersion: [{ entity: string; dataSource: string; key: string; version: number; theirs: number | null }];
   /** One write ended. */
-  written: [{ entity: string; operation: string; outcome: string }];
+  written: [{ entity: string; dataSource: string; operation: string; outcome: string }];
   /** One sweep over one table ended. */
-  swept: [{ entity: string; claimed: number; settled: number; failed: number }];
+  swept: [{ entity: string; dataSource: string; claimed: number; settled: number; failed: number }];
   /** One table was verified to the end. */
   verified: [VerifyCounts & { entity: string; consistent: boolean; seconds: number }];
   /** The binlog backstop stands by, leads, failed …; `reason` says why it failed. */

@@ -32,6 +32,11 @@ export class ResolveQueue {
     private readonly limits: ResolveQueueLimits,
   ) {}
 
+  /** Rows that wait for a batch. */
+  get queued(): number {
+    return this.waiting.size;
+  }
+
   /** Rejects with `Unsettled` when the row cannot be resolved, or the queue is full. */
   ask(key: RowKey): Promise<Resolution> {
     const joined = this.waiting.get(key.id);

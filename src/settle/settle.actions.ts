@@ -33,6 +33,10 @@ export class SettleActions {
     return this.store.binding;
   }
 
+  private get named(): { entity: string; dataSource: string } {
+    return { entity: this.binding.name, dataSource: this.binding.dataSourceName };
+  }
+
   write(writes: readonly DocumentWrite[], options: ResolveOptions): Promise<IndexOutcome[]> {
     return this.documents.write(this.binding.alias, writes, { timeoutMs: options.timeoutMs });
   }
@@ -82,7 +86,7 @@ export class SettleActions {
     Object.assign(state, { acted, actedAt: row.version });
     if (row.parked) await this.parked.forget(this.binding, row.image);
     this.events.emit('settled', {
-      entity: this.binding.name,
+      ...this.named,
       verdict: acted === 'committed' ? 'commit' : 'restore',
       by: options.purpose,
     });
@@ -92,14 +96,14 @@ export class SettleActions {
   async lift({ state, row }: Prepared): Promise<void> {
     const theirs = state.slot?.found && state.slot.version > row.version ? state.slot.version : null;
     await this.store.lift(row, theirs ?? row.version);
-    this.events.emit('foreignVersion', { entity: this.binding.name, key: row.key.id, version: row.version, theirs });
+    this.events.emit('foreignVersion', { ...this.named, key: row.key.id, version: row.version, theirs });
   }
 
   async park(item: Prepared, reason: ParkReason, error: unknown, turn: Round): Promise<void> {
     const { state, row, documentId } = item;
     // Settled by somebody else meanwhile: the next round tells how.
     if (!(await this.parked.park(this.store, { ...row, documentId }, reason, error))) return;
-    this.events.emit('parked', { entity: this.binding.name, key: row.key.id, version: row.version, reason });
+    this.events.emit('parked', { ...this.named, key: row.key.id, version: row.version, reason });
     const forward = reason === 'commit-refused' || reason === 'document-refused';
     turn.finish(state, { ...row, parked: true }, forward ? imageAfter(row) : imageBefore(row), false);
   }

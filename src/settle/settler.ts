@@ -5,6 +5,7 @@ import type { DocumentStore } from '../elasticsearch/document.store.js';
 import type { ParkedStore } from '../mysql/parked.store.js';
 import type { LoadedRow, RowStore } from '../mysql/row.store.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
+import type { Instruments } from '../observe/instruments.js';
 import type { DocumentWrite } from '../protocol/outcome.js';
 import type { PreparedRow } from '../protocol/row.js';
 import { decideSettle } from '../protocol/settle.decision.js';
@@ -36,6 +37,7 @@ export class Settler {
     private readonly documents: DocumentStore,
     parked: ParkedStore,
     events: ConsistentEvents,
+    private readonly instruments: Instruments,
   ) {
     this.actions = new SettleActions(store, documents, parked, events);
   }
@@ -45,7 +47,19 @@ export class Settler {
   }
 
   /** One resolution, or the reason why there is none, for every key. Never throws, and ends within twice `timeoutMs`. */
-  async resolve(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
+  resolve(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
+    return this.instruments.active ? this.observed(keys, options) : this.resolveAll(keys, options);
+  }
+
+  private observed(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
+    const { purpose } = options;
+    return this.instruments.run('settle', this.binding, keys.length, () => this.resolveAll(keys, options), {
+      purpose,
+      outcomeOf: (results) => ([...results.values()].some((each) => each instanceof Unsettled) ? 'unsettled' : 'ok'),
+    });
+  }
+
+  private async resolveAll(keys: readonly RowKey[], options: ResolveOptions): Promise<ResolveResult> {
     const open = new Map<string, Case>(keys.map((key) => [key.id, newCase(key, options.conflictedAt)]));
     const done: ResolveResult = new Map();
     // MySQL may be silent, or its pool held by units of work that wait for this very answer.

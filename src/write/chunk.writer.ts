@@ -45,7 +45,9 @@ export class ChunkWriter {
     chunk: readonly Entity[],
     wholeIsPrepared: () => void,
   ): Promise<WriteOutcome<Entity>[]> {
-    return this.writer.track(() => this.writeChunk(chunk, wholeIsPrepared));
+    const { instruments, binding } = this.context;
+    const write = () => this.writer.track(() => this.writeChunk(chunk, wholeIsPrepared));
+    return instruments.active ? instruments.run('write', binding, chunk.length, write) : write();
   }
 
   private async writeChunk<Entity extends ObjectLiteral>(
@@ -54,7 +56,11 @@ export class ChunkWriter {
   ): Promise<WriteOutcome<Entity>[]> {
     const preparation: Preparation<Entity> = { chunk, prepared: new Map(), refused: new Map() };
     const { prepared, refused } = preparation;
-    const shared = (await this.prepareTogether(preparation)) || (await this.prepareShared(preparation));
+    const { instruments, binding } = this.context;
+    const prepare = async () => (await this.prepareTogether(preparation)) || (await this.prepareShared(preparation));
+    const shared = await (instruments.active
+      ? instruments.run('prepare', binding, chunk.length, prepare, { outcomeOf: (all) => (all ? 'ok' : 'singly') })
+      : prepare());
     if (prepared.size === chunk.length && shared) wholeIsPrepared();
     const outcomes = Array.from<WriteOutcome<Entity>>({ length: chunk.length });
     if (shared) await this.complete(preparation, outcomes);

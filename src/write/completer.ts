@@ -12,7 +12,6 @@ import {
   DEFERRED,
   failed,
   type FirstTry,
-  flipOf,
   type Indexed,
   notSent,
   type NotTaken,
@@ -20,6 +19,7 @@ import {
   requestOf,
 } from './completion.js';
 import type { IndexRequest } from './index.group.js';
+import { addFlips, indexObserved, sendMany } from './lane.steps.js';
 import type { PreparedWrite } from './prepared.write.js';
 import { outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
 
@@ -72,9 +72,7 @@ export class Completer {
     const completions: Completion[] = writes.map(() => COMMITTED);
     const sent = [...writes.keys()].filter((at) => !writes[at]!.complete);
     const requests = sent.map((at) => requestOf(writes[at]!, endsAt));
-    const outcomes = await lane.index
-      .addMany(requests, notSent)
-      .catch((error: unknown) => sent.map(() => notSent(error)));
+    const outcomes = await sendMany(context, requests);
     const landed: PreparedWrite[] = [];
     const others: Promise<void>[] = [];
     sent.forEach((at, place) => {
@@ -97,9 +95,19 @@ export class Completer {
   }
 
   async completeOne(write: PreparedWrite, lane: Lane = write.context.single): Promise<Completion> {
-    const completion = write.complete ? COMMITTED : await this.afterIndex(lane, write, await this.index(lane, write));
+    const completion = write.complete
+      ? COMMITTED
+      : await this.afterIndex(lane, write, await this.indexFirst(lane, write));
     this.report(write, completion);
     return completion;
+  }
+
+  private indexFirst(lane: Lane, write: PreparedWrite): Promise<Indexed> {
+    return write.context.instruments.active ? this.indexObserved(lane, write) : this.index(lane, write);
+  }
+
+  private indexObserved(lane: Lane, write: PreparedWrite): Promise<Indexed> {
+    return indexObserved(write, () => this.index(lane, write));
   }
 
   /**
@@ -155,12 +163,11 @@ export class Completer {
    * Flips what landed. The write is decided: whatever goes wrong here is settled later and nobody's error. With
    * `acknowledge: 'indexed'` the caller does not wait for it.
    */
-  private async flip({ flips }: Lane, writes: readonly PreparedWrite[]): Promise<void> {
+  private async flip(lane: Lane, writes: readonly PreparedWrite[]): Promise<void> {
     const [first] = writes;
     if (!first) return;
     const { context } = first;
-    const given =
-      writes.length === 1 ? flips.add(flipOf(first)) : flips.addMany(writes.map(flipOf), (error) => error as Error);
+    const given = addFlips(context, lane, writes);
     const flipped: Promise<void> = given.then(
       (errors) => {
         this.flipping.delete(flipped);
@@ -289,13 +296,20 @@ export class Completer {
   private async park(context: EntityContext, write: PreparedWrite, reason: ParkReason, error: unknown): Promise<void> {
     if (!(await context.parked.park(context.store, write, reason, error))) return;
     const { key, version } = write;
-    context.events.emit('parked', { entity: context.binding.name, key: key.id, version, reason });
+    context.events.emit('parked', {
+      entity: context.binding.name,
+      dataSource: context.binding.dataSourceName,
+      key: key.id,
+      version,
+      reason,
+    });
   }
 
   private report(write: PreparedWrite, completion: Completion): void {
     const outcome = completion.status === 'failed' ? completion.error.code : completion.status;
     write.context.events.emit('written', {
       entity: write.context.binding.name,
+      dataSource: write.context.binding.dataSourceName,
       operation: write.pending.operation,
       outcome,
     });

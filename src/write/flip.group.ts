@@ -3,6 +3,7 @@ import { abandonedEnded } from '../mysql/abandoned.connections.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { actOnUnlocked } from '../mysql/unlocked.rows.js';
 import type { RowStore, VersionedKey } from '../mysql/row.store.js';
+import type { Instruments } from '../observe/instruments.js';
 import type { Operation } from '../protocol/row.js';
 import { GroupBatcher } from './group.batcher.js';
 
@@ -22,7 +23,13 @@ const LINGER_MS = 5;
  * waits longer than `timeoutMs`, the deadline: then anybody may settle the rows, and settlers never wait for locks. So
  * foreign locks cannot keep a table's flips up.
  */
-export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: number, lazy: boolean): FlipGroup {
+export function makeFlipGroup(
+  store: RowStore,
+  shared: boolean,
+  timeoutMs: number,
+  lazy: boolean,
+  instruments: Instruments,
+): FlipGroup {
   return new GroupBatcher<Flip, Error | null>(
     {
       ...(shared ? SHARED : ALONE),
@@ -33,6 +40,7 @@ export function makeFlipGroup(store: RowStore, shared: boolean, timeoutMs: numbe
     {
       refuse: (queued) =>
         new OverloadedError(`${queued} rows of ${store.binding.name} are already waiting to be flipped.`),
+      leaves: (rows) => instruments.batch('flip', store.binding, rows),
       run: (flips) => flipTogether(store, flips, timeoutMs),
     },
   );

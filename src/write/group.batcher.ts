@@ -21,6 +21,8 @@ export interface BatcherParts<Item, Result> {
   /** Two items with the same key never share a batch: the second waits for the next. */
   readonly keyOf?: (item: Item) => string;
   readonly refuse: (queued: number) => Error;
+  /** Told of each batch that leaves. Must not throw. */
+  readonly leaves?: (items: number) => void;
 }
 
 /** A batch that takes longer than this no longer keeps others from leaving. */
@@ -56,6 +58,11 @@ export class GroupBatcher<Item, Result> {
     private readonly parts: BatcherParts<Item, Result>,
   ) {
     this.ceiling = limits.maxItems;
+  }
+
+  /** Items that wait for a batch. */
+  get queued(): number {
+    return this.waiting.length;
   }
 
   add(item: Item): Promise<Result> {
@@ -168,6 +175,7 @@ export class GroupBatcher<Item, Result> {
   private async flush(batch: Waiting<Item, Result>[]): Promise<void> {
     const mark = { at: performance.now() };
     this.begun.add(mark);
+    this.parts.leaves?.(batch.length);
     try {
       const results = await this.parts.run(batch.map(({ item }) => item));
       if (this.ceiling < this.limits.maxItems) this.ceiling++;

@@ -1,6 +1,7 @@
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
 import { OverloadedError } from '../errors.js';
+import type { Instruments } from '../observe/instruments.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import { GroupBatcher } from './group.batcher.js';
 
@@ -24,11 +25,17 @@ const MAX_QUEUED = 100_000;
  * Index requests of concurrent writers of one alias share a bulk: one translog sync instead of one each. Every writer
  * gets its own item's outcome; a timed-out bulk leaves exactly its own rows unknown.
  */
-export function makeIndexGroup(documents: DocumentStore, binding: EntityBinding, shared: boolean): IndexGroup {
+export function makeIndexGroup(
+  documents: DocumentStore,
+  binding: EntityBinding,
+  shared: boolean,
+  instruments: Instruments,
+): IndexGroup {
   const refresh = binding.options.refresh ?? false;
   const group: IndexGroup = new GroupBatcher<IndexRequest, IndexOutcome>(
     { ...(shared ? SHARED : ALONE), maxBytes: MAX_BYTES, maxQueued: MAX_QUEUED, slowFactor: SLOW_FACTOR },
     {
+      leaves: (rows) => instruments.batch('index', binding, rows),
       bytesOf: ({ write }) => write.body?.length ?? 0,
       refuse: (queued) =>
         new OverloadedError(

@@ -60,10 +60,25 @@ export class PrepareGroup {
       new OverloadedError(`${context.binding.name}: ${queued} writes are already waiting for MySQL. Write slower.`, {
         queued,
       });
-    this.numbered = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), refuse });
-    this.keyed = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), keyOf: ({ key }) => key!.id, refuse });
-    this.changes = new GroupBatcher(LIMITS, { run: (items) => this.change(items), keyOf: ({ key }) => key.id, refuse });
+    const leaves = (rows: number) => context.instruments.batch('prepare', context.binding, rows);
+    const shared = { refuse, leaves };
+    this.numbered = new GroupBatcher(LIMITS, { run: (items) => this.insert(items), ...shared });
+    this.keyed = new GroupBatcher(LIMITS, {
+      run: (items) => this.insert(items),
+      keyOf: ({ key }) => key!.id,
+      ...shared,
+    });
+    this.changes = new GroupBatcher(LIMITS, {
+      run: (items) => this.change(items),
+      keyOf: ({ key }) => key.id,
+      ...shared,
+    });
     this.plainEntity = context.options.groupCommit && isPlainEntity(context);
+  }
+
+  /** Writes that wait for a shared transaction. */
+  get queued(): number {
+    return this.numbered.queued + this.keyed.queued + this.changes.queued;
   }
 
   /** The prepared write, or `SINGLY`. `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */

@@ -51,19 +51,61 @@ export class Writer {
   private closed = false;
 
   /** One row. Resolves with the caller's object, completed; throws what the failure table says. */
-  async write<Entity extends ObjectLiteral>(
+  write<Entity extends ObjectLiteral>(
     context: EntityContext,
     kind: WriteKind,
     given: Entity,
     options: PrepareOptions = {},
   ): Promise<Entity> {
+    return context.instruments.active
+      ? this.writeObserved(context, kind, given, options)
+      : this.writeTracked(context, kind, given, options);
+  }
+
+  private writeObserved<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    given: Entity,
+    options: PrepareOptions,
+  ): Promise<Entity> {
+    const { instruments, binding } = context;
+    return instruments.run('write', binding, 1, () => this.writeTracked(context, kind, given, options));
+  }
+
+  private writeTracked<Entity extends ObjectLiteral>(
+    context: EntityContext,
+    kind: WriteKind,
+    given: Entity,
+    options: PrepareOptions,
+  ): Promise<Entity> {
     return this.track(async () => {
-      const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
-      if (shared instanceof Error) throw shared;
-      const prepared = shared === SINGLY ? await this.prepareSingly(context, kind, given, options) : shared;
+      const prepared = await (context.instruments.active
+        ? this.prepareObserved(context, kind, given, options)
+        : this.prepare(context, kind, given, options));
       const completion = await this.completer.completeOne(prepared as PreparedWrite<Entity>);
       return settleCaller(prepared as PreparedWrite<Entity>, completion, given);
     });
+  }
+
+  private prepareObserved(
+    context: EntityContext,
+    kind: WriteKind,
+    given: ObjectLiteral,
+    options: PrepareOptions,
+  ): Promise<PreparedWrite> {
+    const { instruments, binding } = context;
+    return instruments.run('prepare', binding, 1, () => this.prepare(context, kind, given, options));
+  }
+
+  private async prepare(
+    context: EntityContext,
+    kind: WriteKind,
+    given: ObjectLiteral,
+    options: PrepareOptions,
+  ): Promise<PreparedWrite> {
+    const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
+    if (shared instanceof Error) throw shared;
+    return shared === SINGLY ? this.prepareSingly(context, kind, given, options) : shared;
   }
 
   private async prepareSingly<Entity extends ObjectLiteral>(

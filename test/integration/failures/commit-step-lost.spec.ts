@@ -24,7 +24,7 @@ describe('the commit step fails', () => {
       expect(await faulty.row(write.id)).toMatchObject({ consistency_state: 'prepare' });
       const settled = faulty.record('settled');
       await expectAgreement(faulty, write.id, write.after);
-      expect(settled).toEqual([{ entity: 'Product', verdict: 'commit', by: 'read' }]);
+      expect(settled).toEqual([{ entity: 'Product', dataSource: 'default', verdict: 'commit', by: 'read' }]);
     });
 
     it('the connection is cut after the statement arrived: success, nothing left to settle', async () => {

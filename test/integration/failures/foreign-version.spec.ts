@@ -38,7 +38,9 @@ describe('a foreign version in the index', () => {
       await faulty.expire(write.id);
       // It may have landed, and been acknowledged, before it was overwritten: it stands.
       await expectAgreement(faulty, write.id, write.after);
-      expect(events).toEqual([{ entity: 'Product', key: expect.stringContaining(write.id), version, theirs }]);
+      expect(events).toEqual([
+        { entity: 'Product', dataSource: 'default', key: expect.stringContaining(write.id), version, theirs },
+      ]);
       if (write.after !== null) {
         expect(Number((await faulty.row(write.id))!.consistency_version)).toBeGreaterThan(theirs);
       }

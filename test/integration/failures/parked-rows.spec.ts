@@ -52,7 +52,13 @@ describe('parked rows', () => {
     expect(await faulty.otherService.sweep()).toEqual({ claimed: 1, settled: 0, failed: 0, parked: 1 });
     const { consistency_version: version } = (await faulty.row(write.id))!;
     expect(events).toEqual([
-      { entity: 'Product', key: expect.stringContaining(write.id), version, reason: 'restore-refused' },
+      {
+        entity: 'Product',
+        dataSource: 'default',
+        key: expect.stringContaining(write.id),
+        version,
+        reason: 'restore-refused',
+      },
     ]);
     return { write, sku, thief, row: await theOnlyOne() };
   }

@@ -34,7 +34,7 @@ describe('a write that timed out and landed', () => {
     });
     const settled = faulty.record('settled');
     await expectAgreement(faulty, write.id, write.after);
-    expect(settled).toEqual([{ entity: 'Product', verdict: 'commit', by: 'read' }]);
+    expect(settled).toEqual([{ entity: 'Product', dataSource: 'default', verdict: 'commit', by: 'read' }]);
   });
 
   it.each(OPERATIONS)('%s: the sweeper settles it too', async (operation) => {

@@ -45,7 +45,7 @@ describe('a write that timed out and did not land', () => {
       const settled = faulty.record('settled');
       await faulty.expire(write.id);
       await expectAgreement(faulty, write.id, write.before);
-      expect(settled).toEqual([{ entity: 'Product', verdict: 'restore', by: 'read' }]);
+      expect(settled).toEqual([{ entity: 'Product', dataSource: 'default', verdict: 'restore', by: 'read' }]);
       const document = await faulty.document(write.id);
       await deliverLate();
       expect(await faulty.document(write.id)).toEqual(document);
@@ -115,7 +115,7 @@ describe('a write that timed out and did not land', () => {
     const write = await faulty.plan('update');
     faulty.elasticsearch.inject({ kind: 'hold' }, { ...BULK, times: 1 });
     expect(await write.run(short.products)).toBeInstanceOf(OutcomeUnknownError);
-    expect(await swept).toEqual({ entity: 'Product', verdict: 'restore', by: 'sweep' });
+    expect(await swept).toEqual({ entity: 'Product', dataSource: 'default', verdict: 'restore', by: 'sweep' });
     await deliverLate();
     await expectAgreement(faulty, write.id, write.before);
     await short.application.close();

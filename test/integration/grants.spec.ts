@@ -1,6 +1,18 @@
+import type { DynamicModule } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { InvalidSchemaError } from '../../src/index.js';
+import { DataSource } from 'typeorm';
+import { BackstopModule, BackstopService } from '../../src/binlog/index.js';
+import {
+  addConsistencyColumns,
+  checkpointTableSql,
+  createCheckpointTable,
+  createParkedTable,
+  dropConsistencyColumns,
+  InvalidSchemaError,
+  verificationTableSql,
+} from '../../src/index.js';
 import { serviceOf, Stores } from '../support/application.js';
+import { until } from '../support/faulty.js';
 import { Product, product, productRepository } from '../support/product.js';
 
 /** The grants that docs/operations.md lists, and what happens without them. */
@@ -29,23 +41,26 @@ describe('a MySQL user with few privileges', () => {
     await stores.database.query(`DROP USER '${user}'@'%'`);
   }
 
-  async function userWith(grants: Record<string, string>): Promise<string> {
+  async function userWith(grants: Record<string, string>, everywhere?: string): Promise<string> {
     const user = `nc_grants_${process.pid}_${users.length}`;
     await stores.database.query(`CREATE USER '${user}'@'%' IDENTIFIED BY 'grants'`);
     users.push(user);
+    if (everywhere) await stores.database.query(`GRANT ${everywhere} ON *.* TO '${user}'@'%'`);
     for (const [table, privileges] of Object.entries(grants)) {
       await stores.database.query(`GRANT ${privileges} ON \`${stores.database.name}\`.\`${table}\` TO '${user}'@'%'`);
     }
     return user;
   }
 
-  const start = (username: string, name: string) => {
+  const start = (username: string, name: string, imports: DynamicModule[] = []) => {
     const repository = repositoryOf(name);
     const dataSource = { username, password: 'grants', synchronize: false };
-    return stores.start({ entities: [Product], repositories: [repository], dataSource }).then((application) => ({
-      application,
-      products: application.get(repository),
-    }));
+    return stores
+      .start({ entities: [Product], repositories: [repository], dataSource, imports })
+      .then((application) => ({
+        application,
+        products: application.get(repository),
+      }));
   };
   const ROWS = 'SELECT, INSERT, UPDATE, DELETE';
 
@@ -84,6 +99,76 @@ describe('a MySQL user with few privileges', () => {
     const seeing = await userWith({ product: `${ROWS}, TRIGGER`, consistent_parked: ROWS });
     await expect(start(seeing, 'seeing')).rejects.toThrow(/Trigger `touch` \(BEFORE UPDATE\)/);
     await stores.database.query('DROP TRIGGER touch');
+  });
+
+  it('verifies and repairs without a table of its own, and keeps the result where it has one', async () => {
+    const without = await userWith({ product: ROWS, consistent_parked: ROWS });
+    const first = await start(without, 'verified');
+    await first.products.save(product());
+    const title = `title = 'by SQL', updatedAt = updatedAt`;
+    await stores.database.query(`UPDATE product SET ${title}`);
+    const repaired = await serviceOf(first.application).verify(Product, { graceMs: 10, repair: true });
+    expect(repaired).toMatchObject({ failed: 0, unchecked: 0, consistent: true });
+    expect(repaired.repaired).toBeGreaterThan(0);
+
+    await stores.database.query(verificationTableSql());
+    const rights = { product: ROWS, consistent_parked: ROWS, consistent_verification: 'SELECT, INSERT, UPDATE' };
+    const second = serviceOf((await start(await userWith(rights), 'verified')).application);
+    await second.verify(Product, { graceMs: 10 });
+    await second.verify(Product, { graceMs: 10 });
+    expect(await second.lastVerification(Product)).toMatchObject({ state: 'complete', result: { consistent: true } });
+  });
+
+  it('follows the log with two rights on the server and three on the table of checkpoints', async () => {
+    await stores.database.query(checkpointTableSql());
+    const rights = { product: ROWS, consistent_parked: ROWS, consistent_checkpoint: 'SELECT, INSERT, UPDATE' };
+    const user = await userWith(rights, 'REPLICATION SLAVE, REPLICATION CLIENT');
+    const index = stores.index('followed');
+    const { application, products } = await start(user, 'followed', [
+      BackstopModule.forRoot({ checkpointIntervalMs: 50 }),
+    ]);
+    const backstop = application.get(BackstopService);
+    await until('it leads', async () => backstop.status().state === 'leading');
+    const { id } = await products.save(product());
+    await stores.database.query(`UPDATE product SET title = 'by SQL' WHERE id = ?`, [id]);
+    await backstop.drained();
+    expect((await stores.client.get({ index, id: String(id) }))._source).toMatchObject({ title: 'by SQL' });
+    await backstop.rewind('now');
+    await stores.database.query('DELETE FROM product WHERE id = ?', [id]);
+    await backstop.drained();
+    await backstop.stop();
+    const [saved] = await stores.database.query('SELECT gtid_set AS place FROM consistent_checkpoint');
+    expect(saved!['place']).not.toBe('');
+  });
+
+  it.each(['REPLICATION SLAVE', 'REPLICATION CLIENT'])('with only %s: the backstop names the other', async (right) => {
+    const rights = { product: ROWS, consistent_parked: ROWS, consistent_checkpoint: 'SELECT, INSERT, UPDATE' };
+    const user = await userWith(rights, right);
+    const { application } = await start(user, 'refused', [BackstopModule.forRoot({ checkpointIntervalMs: 50 })]);
+    const backstop = application.get(BackstopService);
+    const other = right === 'REPLICATION SLAVE' ? 'REPLICATION CLIENT' : 'REPLICATION SLAVE';
+    await until('it says why', async () => backstop.status().state === 'failed');
+    expect(backstop.status().reason).toContain(`GRANT ${other} ON *.* TO '${user}'@'%';`);
+    await backstop.stop();
+  });
+
+  it('migrates up and down with rights on tables alone', async () => {
+    await stores.database.query('CREATE TABLE adopted (id INT PRIMARY KEY)');
+    const username = await userWith({
+      adopted: 'SELECT, INSERT, CREATE, ALTER, INDEX',
+      consistent_parked: 'CREATE',
+      consistent_checkpoint: 'CREATE',
+    });
+    const source = new DataSource({ type: 'mysql', ...stores.database.connection, username, password: 'grants' });
+    await source.initialize();
+    const runner = source.createQueryRunner();
+    await addConsistencyColumns(runner, 'adopted');
+    await createParkedTable(runner);
+    await createCheckpointTable(runner);
+    await stores.database.query('INSERT INTO adopted (id) VALUES (1)');
+    await dropConsistencyColumns(runner, 'adopted');
+    await source.destroy();
+    expect(await stores.database.query('SELECT * FROM adopted')).toEqual([{ id: 1 }]);
   });
 });
 

@@ -1,15 +1,15 @@
 /** Last part of the page's script: the first figures, which came with the page, then server-sent events. */
 export const PAGE_LIVE = String.raw`
 let view = JSON.parse($('first').textContent);
-let paused = false, source = null, silence = 0, told = '';
+let paused = false, source = null, silence = 0, said = '';
 function render() {
   const { verdict, report } = view;
   // Told to screen readers when it changes, and then only.
   const words = JSON.stringify([verdict.level, verdict.findings.map(({ code, subject }) => [code, subject])]);
-  if (words !== told) $('announcement').textContent = HEADLINES[verdict.level] + '. ' + plural(verdict.findings.length, 'finding', 'findings');
+  if (words !== said) $('announcement').textContent = HEADLINES[verdict.level] + '. ' + plural(verdict.findings.length, 'finding', 'findings');
   morph($('verdict'), verdictOf(verdict));
   $('verdict').className = verdict.level;
-  told = words;
+  said = words;
   morph($('stores'), report.stores.map(storeCard));
   const width = Math.max(240, Math.floor($('backstops').clientWidth) - 34);
   morph($('backstops'), report.backstops.length === 0

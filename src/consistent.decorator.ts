@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import type { estypes } from '@elastic/elasticsearch';
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import { ConsistentRepository } from './consistent.repository.js';
+import type { Tombstones } from './entity/tombstone.options.js';
 import { InvalidOptionsError } from './errors.js';
 import type { Decider } from './protocol/row.js';
 
@@ -35,6 +36,17 @@ export interface ConsistentEntityOptions<Entity extends ObjectLiteral = any> {
   refresh?: false | true | 'wait_for';
   /** Overrides the module's decider. */
   decider?: Decider;
+  /**
+   * Where the versions of deletes are kept. `elasticsearch`: in its memory, for `gcDeletesMs` at most, and not across a restart. `durable`:
+   * a delete puts a document that says "deleted", so that a request which is late beyond that is refused too. The alias gets a filter
+   * that hides these from searches; a get by id sees them (`isTombstone`). Default `elasticsearch`.
+   */
+  tombstones?: Tombstones;
+  /**
+   * How long durable tombstones are kept before the sweeper removes them, in milliseconds: longer than any request can be late. At
+   * least one hour; `Infinity` keeps them for ever. Default 604,800,000 (seven days).
+   */
+  tombstoneRetentionMs?: number;
 }
 
 const DEFINITION = Symbol('nest-consistent:definition');

@@ -8,6 +8,8 @@ export {
   InjectConsistentRepository,
 } from './consistent.decorator.js';
 export type { ConsistentEntityOptions, ConsistentRepositoryClass, DocumentBody } from './consistent.decorator.js';
+export { isTombstone } from './elasticsearch/tombstone.codec.js';
+export type { Tombstones } from './entity/tombstone.options.js';
 export { ConsistentRepository } from './consistent.repository.js';
 export type { WriteOptions } from './consistent.repository.js';
 export { ConsistentService } from './consistent.service.js';

@@ -70,6 +70,9 @@ export class BackstopRun {
       maxBulkItems: options.maxBulkItems,
       maxBulkBytes: options.maxBulkBytes * 2,
       maxParallelBulks: 1,
+      durableTombstones: new Set(
+        contexts.filter(({ binding }) => binding.tombstones === 'durable').map(({ binding }) => binding.alias),
+      ),
     });
     const watched = new Set(contexts.map(({ binding: { shape } }) => `${shape.database}.${shape.table}`));
     this.source = new ZongjiSource({
@@ -286,13 +289,15 @@ export class BackstopRun {
     return { repaired, left: failed };
   }
 
-  private async restoreIndex({ binding: { alias, options }, options: module }: EntityContext): Promise<void> {
+  private async restoreIndex({ binding, options: module }: EntityContext): Promise<void> {
+    const { alias, options, tombstones } = binding;
     await ensureIndex(this.parts.client, {
       alias,
       ...(options.mappings ? { mappings: options.mappings } : {}),
       ...(options.settings ? { settings: options.settings } : {}),
       gcDeletesMs: module.gcDeletesMs,
       createIndex: module.createIndices,
+      durableTombstones: tombstones === 'durable',
     });
   }
 

@@ -37,10 +37,14 @@ function refused(type: string, reason: string): IndexOutcome {
   return { kind: 'refused', status: 400, type, reason };
 }
 
-/** The item's NDJSON lines. The document is spliced in as it is: parsing it again could change numbers. */
-export function encodeItem(write: DocumentWrite, position: number): BulkItem {
+/**
+ * The item's NDJSON lines. The document is spliced in as it is: parsing it again could change numbers. `tombstone`: the index's default
+ * pipeline, which may demand or add fields, is not for it.
+ */
+export function encodeItem(write: DocumentWrite, position: number, tombstone = false): BulkItem {
   const id = JSON.stringify(write.id);
-  const meta = `{"_id":${id},"version":${write.version},"version_type":"external"}`;
+  const pipeline = tombstone ? ',"pipeline":"_none"' : '';
+  const meta = `{"_id":${id},"version":${write.version},"version_type":"external"${pipeline}}`;
   const lines = write.body === null ? `{"delete":${meta}}\n` : `{"index":${meta}}\n${oneLine(write.body)}\n`;
   return { position, write, lines, bytes: Buffer.byteLength(lines) };
 }

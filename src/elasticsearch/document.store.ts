@@ -1,15 +1,17 @@
 import type { Client } from '@elastic/elasticsearch';
 import { ConsistentError } from '../errors.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
-import { RESTORED_FIELD } from '../protocol/row.js';
 import type { SlotView } from '../protocol/row.js';
 import { encodeBulk, encodeItem, guardItems, refusalBeforeSending, splitBulk } from './bulk.codec.js';
 import type { BulkItem } from './bulk.codec.js';
-import { readFetched, readSlot } from './mget.reader.js';
+import { readFetched, readSlot, SLOT_FIELDS } from './mget.reader.js';
 import type { FetchedDocument } from './mget.reader.js';
 import { classifyBulkItem, classifyFailure } from './outcome.classifier.js';
 import { RequestSender } from './request.sender.js';
 import type { SendOptions } from './request.sender.js';
+import { tombstoneText } from './tombstone.codec.js';
+import { MAX_PURGE, PURGE_ANSWER, purgeItems, purgeSearch } from './tombstone.purge.js';
+import type { PurgeResult } from './tombstone.purge.js';
 
 export type { FetchedDocument } from './mget.reader.js';
 
@@ -22,6 +24,8 @@ export interface DocumentStoreOptions {
   readonly maxBulkItems?: number;
   /** How many bulk requests of one `write` call run at the same time. Default 2. */
   readonly maxParallelBulks?: number;
+  /** The aliases where a delete is a put of a tombstone's document. Asked at every write. Default none. */
+  readonly durableTombstones?: ReadonlySet<string>;
 }
 
 export interface StoreCallOptions {
@@ -98,8 +102,48 @@ export class DocumentStore {
     for (const [position, write] of writes.entries()) {
       const refusal = refusalBeforeSending(write);
       if (refusal) outcomes[position] = refusal;
-      else items.push(encodeItem(write, position));
+      else items.push(this.itemOf(index, write, position));
     }
+    await this.sendAll(index, items, outcomes, options);
+    return outcomes;
+  }
+
+  /**
+   * Removes durable tombstones that were written before `deletedBeforeMs` (milliseconds since 1970): at most `limit` of them,
+   * and at most 10,000. A key that has a document again is not touched.
+   * @throws LookFailedError when Elasticsearch cannot be searched.
+   */
+  async purgeTombstones(
+    index: string,
+    deletedBeforeMs: number,
+    limit = MAX_PURGE,
+    options: StoreCallOptions = {},
+  ): Promise<PurgeResult> {
+    // The alias hides them, so the search goes to the index behind it.
+    const aliased = await this.read('GET', `/_alias/${encodeURIComponent(index)}`, {}, undefined, options);
+    const names = Object.keys(aliased ?? {}).map(encodeURIComponent);
+    const size = Math.min(limit, MAX_PURGE);
+    const path = `/${names.join(',')}/_search`;
+    if (names.length === 0) throw new LookFailedError(`the alias "${index}" leads to no index`, { index });
+    const search = purgeSearch(deletedBeforeMs, size);
+    const items = purgeItems(await this.read('POST', path, { filter_path: PURGE_ANSWER }, search, options));
+    const outcomes: IndexOutcome[] = Array.from({ length: items.length });
+    await this.sendAll(index, items, outcomes, options);
+    return { purged: outcomes.filter(({ kind }) => kind === 'applied').length, full: items.length >= size };
+  }
+
+  private itemOf(index: string, write: DocumentWrite, position: number): BulkItem {
+    const tombstone = write.body === null && this.options.durableTombstones?.has(index) === true;
+    if (!tombstone) return encodeItem(write, position);
+    return encodeItem({ ...write, body: tombstoneText(write.version, Date.now()) }, position, true);
+  }
+
+  private async sendAll(
+    index: string,
+    items: readonly BulkItem[],
+    outcomes: IndexOutcome[],
+    options: WriteOptions,
+  ): Promise<void> {
     const call: WriteCall = {
       index,
       options,
@@ -114,7 +158,6 @@ export class DocumentStore {
       }
     };
     await Promise.all(Array.from({ length: Math.min(parts.length, this.maxParallelBulks) }, drain));
-    return outcomes;
   }
 
   /**
@@ -135,7 +178,7 @@ export class DocumentStore {
     ids: readonly string[],
     options: StoreCallOptions = {},
   ): Promise<(SlotView | LookFailedError)[]> {
-    return this.mget(index, ids, MGET_IDS, { _source_includes: RESTORED_FIELD }, options, readSlot);
+    return this.mget(index, ids, MGET_IDS, { _source_includes: SLOT_FIELDS }, options, readSlot);
   }
 
   /**

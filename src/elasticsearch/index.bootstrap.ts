@@ -5,6 +5,7 @@ import { RESTORED_FIELD } from '../protocol/row.js';
 import { compareMapping } from './mapping.compare.js';
 import type { Mapping, MappingConflict } from './mapping.compare.js';
 import { gcDeletesMs as gcDeletesMsOf, newIndexSettings } from './index.settings.js';
+import { DELETED_FIELD, DELETED_MAPPING, hidesOnlyTombstones, TOMBSTONE_FILTER } from './tombstone.codec.js';
 
 export interface EnsureIndexOptions {
   /** The name that everything is written to and read from. */
@@ -17,6 +18,11 @@ export interface EnsureIndexOptions {
   readonly gcDeletesMs: number;
   /** Whether a missing index is created. False: a missing alias is an error. */
   readonly createIndex: boolean;
+  /**
+   * Whether deletes put tombstones: their field is mapped, and the alias gets a filter that hides them from searches. False leaves a filter
+   * that is there: what it hides may be there too. Default false.
+   */
+  readonly durableTombstones?: boolean;
 }
 
 export interface EnsuredIndex {
@@ -29,6 +35,12 @@ export interface EnsuredIndex {
   readonly raisedGcDeletes: boolean;
 }
 
+interface AliasedIndex {
+  readonly index: string;
+  readonly hidesTombstones: boolean;
+  readonly forWriting: boolean;
+}
+
 /** Never searched, only read with the document: it costs nothing but its few bytes in `_source`. */
 const MARKER: estypes.MappingProperty = { type: 'long', index: false, doc_values: false };
 const ALIAS = /^[^\\/*?"<>|\s,#:A-Z_\-+.][^\\/*?"<>|\s,#:A-Z]*$/;
@@ -37,16 +49,21 @@ const CREATE_TRIES = 5;
 /**
  * Sees to it that the alias leads to exactly one index with the declared mapping. Any number of instances may call it at
  * the same time. Nothing is ever deleted.
- * @throws InvalidOptionsError for a bad alias, or a declared mapping that uses the marker's name for something else.
- * @throws InvalidSchemaError when the alias is missing (`createIndex: false`), is really an index, or leads elsewhere.
+ * @throws InvalidOptionsError for a bad alias, or a declared mapping that uses the protocol's fields for something else.
+ * @throws InvalidSchemaError when the alias is missing, or does not hide tombstones (`createIndex: false`), is really an index, or leads
+ *   elsewhere.
  * @throws MappingConflictError when the live mapping contradicts the declared one; `data.conflicts` lists each.
  */
 export async function ensureIndex(client: Client, options: EnsureIndexOptions): Promise<EnsuredIndex> {
-  const mappings = withMarker(options);
+  const mappings = withProtocolFields(options);
   let created = false;
   for (let tries = 1; ; tries += 1) {
-    const index = await indexBehind(client, options.alias);
-    if (index !== null) return { ...(await adopt(client, index, mappings, options)), index, created };
+    const found = await indexBehind(client, options.alias);
+    if (found) {
+      const adopted = await adopt(client, found.index, mappings, options);
+      await hideTombstones(client, found, options);
+      return { ...adopted, index: found.index, created };
+    }
     if (tries > CREATE_TRIES) throw leftOver(options.alias);
     if (!options.createIndex) {
       throw new InvalidSchemaError(
@@ -60,7 +77,8 @@ export async function ensureIndex(client: Client, options: EnsureIndexOptions): 
   }
 }
 
-function withMarker({ alias, mappings = {} }: EnsureIndexOptions): estypes.MappingTypeMapping {
+function withProtocolFields(options: EnsureIndexOptions): estypes.MappingTypeMapping {
+  const { alias, mappings = {}, durableTombstones } = options;
   if (!ALIAS.test(alias) || Buffer.byteLength(`${alias}-000001`) > 255) {
     throw new InvalidOptionsError(
       `"${alias}" cannot be the name of an alias: use lower-case letters, digits, - and _`,
@@ -69,18 +87,23 @@ function withMarker({ alias, mappings = {} }: EnsureIndexOptions): estypes.Mappi
       },
     );
   }
-  const declared = mappings.properties?.[RESTORED_FIELD] as Mapping | undefined;
-  if (declared && (declared['type'] !== MARKER.type || Object.keys(declared).some((key) => !(key in MARKER)))) {
-    throw new InvalidOptionsError(
-      `the mapping of "${alias}" declares the field ${RESTORED_FIELD}, which the protocol uses for itself: name yours differently`,
-      { alias, field: RESTORED_FIELD },
-    );
+  for (const [field, ours] of Object.entries({ [RESTORED_FIELD]: MARKER, [DELETED_FIELD]: DELETED_MAPPING })) {
+    const declared = mappings.properties?.[field] as Mapping | undefined;
+    if (declared && (declared['type'] !== ours.type || Object.keys(declared).some((key) => !(key in ours)))) {
+      throw new InvalidOptionsError(
+        `the mapping of "${alias}" declares the field ${field}, which the protocol uses for itself: name yours differently`,
+        { alias, field },
+      );
+    }
   }
-  return { ...mappings, properties: { ...mappings.properties, [RESTORED_FIELD]: MARKER } };
+  const tombstones: Record<string, estypes.MappingProperty> = durableTombstones
+    ? { [DELETED_FIELD]: DELETED_MAPPING }
+    : {};
+  return { ...mappings, properties: { ...mappings.properties, [RESTORED_FIELD]: MARKER, ...tombstones } };
 }
 
 /** The only index of the alias, or null when there is no alias. */
-async function indexBehind(client: Client, alias: string): Promise<string | null> {
+async function indexBehind(client: Client, alias: string): Promise<AliasedIndex | null> {
   const found = await orNull(client.indices.getAlias({ name: alias }));
   const entries = Object.entries(found ?? {});
   const [first] = entries;
@@ -98,14 +121,33 @@ async function indexBehind(client: Client, alias: string): Promise<string | null
     );
   }
   const { filter, index_routing, search_routing, is_write_index } = aliases[alias] ?? {};
-  if (filter || index_routing || search_routing || is_write_index === false) {
+  const hidesTombstones = filter !== undefined && hidesOnlyTombstones(filter);
+  if ((filter && !hidesTombstones) || index_routing || search_routing || is_write_index === false) {
     throw new InvalidSchemaError(
       `the alias "${alias}" of the index ${index} has a filter, a routing, or is not for writing: documents would be ` +
         'missed. Use a plain alias.',
       { alias, index },
     );
   }
-  return index;
+  return { index, hidesTombstones, forWriting: is_write_index === true };
+}
+
+/** One step, so there is no moment without the alias. Searches that begin earlier find no tombstone: none was put before this. */
+async function hideTombstones(
+  client: Client,
+  { index, hidesTombstones, forWriting }: AliasedIndex,
+  { alias, createIndex, durableTombstones }: EnsureIndexOptions,
+): Promise<void> {
+  if (!durableTombstones || hidesTombstones) return;
+  const add = { index, alias, filter: TOMBSTONE_FILTER, ...(forWriting ? { is_write_index: true } : {}) };
+  if (!createIndex) {
+    throw new InvalidSchemaError(
+      `the alias "${alias}" does not hide durable tombstones from searches: POST _aliases ` +
+        `${JSON.stringify({ actions: [{ add }] })}, or let the module do it`,
+      { alias, index },
+    );
+  }
+  await client.indices.updateAliases({ actions: [{ add }] });
 }
 
 function notAnAlias(alias: string): InvalidSchemaError {
@@ -132,12 +174,12 @@ function leftOver(alias: string): InvalidSchemaError {
 async function createIndex(
   client: Client,
   mappings: estypes.MappingTypeMapping,
-  { alias, settings = {}, gcDeletesMs }: EnsureIndexOptions,
+  { alias, settings = {}, gcDeletesMs, durableTombstones }: EnsureIndexOptions,
 ): Promise<boolean> {
   try {
     await client.indices.create({
       index: `${alias}-000001`,
-      aliases: { [alias]: { is_write_index: true } },
+      aliases: { [alias]: { is_write_index: true, ...(durableTombstones ? { filter: TOMBSTONE_FILTER } : {}) } },
       mappings,
       settings: newIndexSettings(settings as Mapping, gcDeletesMs) as estypes.IndicesIndexSettings,
     });

@@ -1,7 +1,8 @@
 import { RESTORED_FIELD } from '../protocol/row.js';
 import type { SlotView } from '../protocol/row.js';
+import { DELETED_FIELD, isTombstone } from './tombstone.codec.js';
 
-/** A whole document, as `DocumentStore.fetch` saw it. */
+/** A whole document, as `DocumentStore.fetch` saw it. A durable tombstone is not found. */
 export type FetchedDocument =
   | { readonly id: string; readonly found: false }
   | {
@@ -21,6 +22,9 @@ interface MgetDoc {
   readonly _source?: unknown;
   readonly error?: { readonly type?: unknown; readonly reason?: unknown };
 }
+
+/** What of a document says what it is. */
+export const SLOT_FIELDS = `${RESTORED_FIELD},${DELETED_FIELD}`;
 
 /** One document of an `_mget` answer, or the reason why it says nothing. */
 export function readSlot(doc: unknown, id: string, index: string): SlotView | string {
@@ -44,6 +48,9 @@ export function readFetched(doc: unknown, id: string, index: string): FetchedDoc
   const source = (typeof _source === 'object' && _source !== null ? _source : {}) as Record<string, unknown>;
   const restored = Object.hasOwn(source, RESTORED_FIELD) ? source[RESTORED_FIELD] : null;
   if (restored !== null && !isVersion(restored)) return `${where} has an unreadable ${RESTORED_FIELD}`;
+  if (isTombstone(source)) {
+    return isVersion(source[DELETED_FIELD]) ? { id, found: false } : `${where} has an unreadable ${DELETED_FIELD}`;
+  }
   return { id, found: true, version: _version, restored, source };
 }
 

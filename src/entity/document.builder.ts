@@ -1,3 +1,4 @@
+import { DELETED_FIELD } from '../elasticsearch/tombstone.codec.js';
 import { InvalidDocumentError } from '../errors.js';
 import { ExactJson, stringifyDocument, stringifyMember } from '../mysql/json.codec.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
@@ -47,8 +48,9 @@ export function documentTextOf(binding: EntityBinding, image: RowImage, entity: 
   if (toDocument) {
     const exact = defaultDocument(binding, image);
     const made = callToDocument(binding, () => toDocument(entity, withoutExactness(exact)));
-    if (Object.hasOwn(made, RESTORED_FIELD)) {
-      throw new InvalidDocumentError(`${binding.name}: the field ${RESTORED_FIELD} is the protocol's own.`, {
+    const taken = [RESTORED_FIELD, DELETED_FIELD].find((field) => Object.hasOwn(made, field));
+    if (taken !== undefined) {
+      throw new InvalidDocumentError(`${binding.name}: the field ${taken} is the protocol's own.`, {
         entity: binding.name,
       });
     }

@@ -8,6 +8,7 @@ import { columnCodec, type ColumnCodec, type DriverSettings } from '../mysql/col
 import type { TableShape } from '../mysql/table.introspection.js';
 import type { Decider, Presence } from '../protocol/row.js';
 import type { RowImage } from './row.image.js';
+import { tombstoneOptions, type Tombstones } from './tombstone.options.js';
 
 /** A column of the real table, how its values are copied exactly, and the entity's view of it where it has one. */
 export interface BoundColumn {
@@ -32,6 +33,8 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   readonly name: string;
   readonly alias: string;
   readonly decider: Decider;
+  readonly tombstones: Tombstones;
+  readonly tombstoneRetentionMs: number;
   readonly names: ConsistencyNames;
   /** Every column of the table but the four of the protocol. */
   readonly columns: readonly BoundColumn[];
@@ -53,6 +56,9 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
     this.name = metadata.name;
     this.alias = typeof options.index === 'function' ? options.index(dataSourceName) : options.index;
     this.decider = options.decider ?? defaultDecider;
+    const { tombstones, tombstoneRetentionMs } = tombstoneOptions(metadata.name, options);
+    this.tombstones = tombstones;
+    this.tombstoneRetentionMs = tombstoneRetentionMs;
     this.names = consistencyNames(metadata);
     this.consistencyProperty = metadata.embeddeds.find(({ type }) => type === Consistency)!.propertyName;
     this.driver = dataSource.driver as MysqlDriver;

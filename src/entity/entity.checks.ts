@@ -1,7 +1,9 @@
 import type { EntityMetadata } from 'typeorm';
 import type { BypassGuard } from '../consistent.options.js';
+import { DELETED_FIELD } from '../elasticsearch/tombstone.codec.js';
 import { InvalidSchemaError } from '../errors.js';
 import type { TableShape } from '../mysql/table.introspection.js';
+import { RESTORED_FIELD } from '../protocol/row.js';
 import type { ConsistencyNames } from './entity.binding.js';
 
 /** Storage engines whose transactions the protocol can rely on. */
@@ -29,6 +31,12 @@ export function checkEntity(metadata: EntityMetadata): void {
     refuse(`tree entities (${metadata.treeType}) write rows of other nodes; keep a plain parent column instead.`);
   }
   if (metadata.primaryColumns.length === 0) refuse('the entity needs a primary key.');
+  for (const field of [RESTORED_FIELD, DELETED_FIELD]) {
+    // In the document it would say that the document was put back, or is none.
+    if (metadata.columns.some(({ propertyPath }) => propertyPath.split('.')[0] === field)) {
+      refuse(`the property \`${field}\` has the name of a field of the protocol's own; name yours differently.`);
+    }
+  }
   for (const relation of metadata.relations) {
     const { isCascadeInsert, isCascadeUpdate, isCascadeRemove, isCascadeSoftRemove, isCascadeRecover } = relation;
     if (isCascadeInsert || isCascadeUpdate || isCascadeRemove || isCascadeSoftRemove || isCascadeRecover) {

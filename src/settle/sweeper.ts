@@ -1,5 +1,6 @@
 import type { EntityContext } from '../entity/entity.context.js';
 import { Unsettled } from './resolution.js';
+import { TombstonePurger } from './tombstone.purger.js';
 
 /** What one sweep did. */
 export interface SweepResult {
@@ -17,9 +18,27 @@ export interface SweepResult {
  */
 export class Sweeper {
   private readonly restingUntil = new Map<EntityContext, { at: number; pauseMs: number }>();
+  private readonly purger = new TombstonePurger();
 
-  /** One sweep over one table: batches until none is left, a limit is met, or Elasticsearch does not answer. */
+  /**
+   * One sweep over one table: batches until none is left, a limit is met, or Elasticsearch does not answer. Then durable tombstones
+   * that are old enough are removed.
+   */
   async sweep(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
+    const total = await this.settle(context, signal);
+    await this.purger.purge(context, signal);
+    return total;
+  }
+
+  private settle(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
+    const { instruments, binding } = context;
+    if (!instruments.active) return this.settleOnce(context, signal);
+    return instruments.run('sweep', binding, 0, () => this.settleOnce(context, signal), {
+      outcomeOf: ({ failed }) => (failed > 0 ? 'failed' : 'ok'),
+    });
+  }
+
+  private async settleOnce(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
     const total: SweepResult = { claimed: 0, settled: 0, failed: 0, parked: 0 };
     const limits = context.options.sweeper || SWEEP_BY_HAND;
     for (let batch = 0; batch < limits.maxBatchesPerRun && !signal?.aborted; batch++) {
@@ -43,7 +62,11 @@ export class Sweeper {
       // A store that does not answer is not asked again at once.
       if (failed > keys.length / 2) break;
     }
-    context.events.emit('swept', { entity: context.binding.name, ...total });
+    context.events.emit('swept', {
+      entity: context.binding.name,
+      dataSource: context.binding.dataSourceName,
+      ...total,
+    });
     return total;
   }
 
@@ -53,7 +76,8 @@ export class Sweeper {
     if (rest && performance.now() < rest.at) return;
     let failed = true;
     try {
-      failed = (await this.sweep(context, signal)).failed > 0;
+      failed = (await this.settle(context, signal)).failed > 0;
+      if (!failed) await this.purger.purgeWhenDue(context, signal);
     } catch (error) {
       context.logger.warn(
         `${context.binding.name}: the sweep failed and will be repeated: ${(error as Error).message}`,

@@ -1,8 +1,8 @@
 import { gunzipSync } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
 import { LookFailedError } from '../elasticsearch/document.store.js';
+import { SLOT_FIELDS } from '../elasticsearch/mget.reader.js';
 import { IndexMissingError } from '../errors.js';
-import { RESTORED_FIELD } from '../protocol/row.js';
 import { type DocumentView, scanDocuments } from './document.scanner.js';
 
 export interface ReadOptions {
@@ -60,7 +60,7 @@ export class DocumentReader {
   ): Promise<(DocumentView | LookFailedError)[]> {
     if (ids.length === 0) return [];
     const nothingToCompare = expected.every((text) => text === null);
-    const querystring = nothingToCompare ? { _source_includes: RESTORED_FIELD } : {};
+    const querystring = nothingToCompare ? { _source_includes: SLOT_FIELDS } : {};
     const answer = await this.text(`/${encodeURIComponent(this.alias)}/_mget`, querystring, { ids }, options);
     try {
       const views = scanDocuments(answer, this.alias, ids, expected);

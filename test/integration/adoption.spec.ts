@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Column, DataSource, Entity, MoreThan, PrimaryGeneratedColumn, UpdateDateColumn, VersionColumn } from 'typeorm';
+import { Column, DataSource, Entity, PrimaryGeneratedColumn, UpdateDateColumn, VersionColumn } from 'typeorm';
 import {
   addConsistencyColumns,
   Consistency,
   type ConsistentRepository,
+  type ConsistentService,
   createParkedTable,
   defineConsistentRepository,
 } from '../../src/index.js';
-import { Stores } from '../support/application.js';
+import { serviceOf, Stores } from '../support/application.js';
 
 @Entity('film')
 class Film {
@@ -22,6 +23,7 @@ class Film {
 describe('adopting a table that exists', () => {
   let stores: Stores;
   let films: ConsistentRepository<Film>;
+  let service: ConsistentService;
 
   beforeAll(async () => {
     stores = await Stores.create('adoption');
@@ -35,7 +37,9 @@ describe('adopting a table that exists', () => {
     await migrate();
     const repository = defineConsistentRepository(Film, { index: stores.index('films') });
     const dataSource = { synchronize: false };
-    films = (await stores.start({ entities: [Film], repositories: [repository], dataSource })).get(repository);
+    const application = await stores.start({ entities: [Film], repositories: [repository], dataSource });
+    films = application.get(repository);
+    service = serviceOf(application);
   });
   afterAll(() => stores.close());
 
@@ -57,20 +61,10 @@ describe('adopting a table that exists', () => {
     expect(await stores.document(films.index, '1')).toBeUndefined();
   });
 
-  it('saving them in chunks gives each its document, and changes nothing else', async () => {
+  it('a verification with repair gives each its document, and changes nothing else', async () => {
     const before = await stores.database.query('SELECT id, title, revision, updatedAt FROM film ORDER BY id');
-    let last = 0;
-    for (;;) {
-      const rows = await films.find({
-        where: { id: MoreThan(last) },
-        order: { id: 'ASC' },
-        take: 2,
-        withDeleted: true,
-      });
-      if (rows.length === 0) break;
-      for (const outcome of await films.saveMany(rows)) expect(outcome.status).toBe('committed');
-      last = rows.at(-1)!.id;
-    }
+    const result = await service.verify(Film, { repair: true, maxRowsPerSecond: 2_000, resume: true });
+    expect(result).toMatchObject({ rows: 3, missing: 3, repaired: 3, failed: 0, consistent: true });
     expect(await stores.database.query('SELECT id, title, revision, updatedAt FROM film ORDER BY id')).toEqual(before);
     for (const { id, title } of before) {
       const row = await stores.row('film', id);

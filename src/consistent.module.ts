@@ -7,6 +7,7 @@ import {
   type ModuleMetadata,
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
+  type OnModuleInit,
   type OptionalFactoryDependency,
   type Provider,
 } from '@nestjs/common';
@@ -26,6 +27,7 @@ import { ConsistentRegistry } from './consistent.registry.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { ConsistentService } from './consistent.service.js';
 import { ConsistentEvents } from './observe/consistent.events.js';
+import { traceSteps } from './observe/tracing.js';
 import { ReadRepairInterceptor } from './settle/read-repair.interceptor.js';
 import { SweeperJob } from './settle/sweeper.job.js';
 import { VerificationJob } from './verify/verification.job.js';
@@ -47,10 +49,13 @@ export interface ConsistentFeatureOptions extends Pick<ModuleMetadata, 'imports'
 }
 
 /** Starts the sweeper, and on shutdown lets writes under way end before the connections go. */
-class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
+class ConsistentLifecycle
+  implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
+{
   private readonly logger = new Logger('ConsistentModule');
   private readonly job: SweeperJob;
   private readonly verification: VerificationJob;
+  private untrace: (() => void) | undefined;
 
   constructor(
     private readonly registry: ConsistentRegistry,
@@ -60,6 +65,10 @@ class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   ) {
     this.job = new SweeperJob(service, registry.options.sweeper, scheduler);
     this.verification = new VerificationJob(registry, registry.options.verification, scheduler);
+  }
+
+  async onModuleInit(): Promise<void> {
+    this.untrace ??= await traceSteps(this.registry.instruments);
   }
 
   onApplicationBootstrap(): void {
@@ -76,6 +85,8 @@ class ConsistentLifecycle implements OnApplicationBootstrap, BeforeApplicationSh
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.untrace?.();
+    this.untrace = undefined;
     // A client that the application gave us is the application's to close.
     if (!(this.registry.options.elasticsearch instanceof Client)) await this.client.close();
   }

@@ -1,4 +1,7 @@
-/** The steps that can be observed. `write` is the whole of a write; `backstop` is one bulk of the backstop. */
+/**
+ * The steps that can be observed. `write` is the whole of a write, `sweep` one batch of a sweep, `backstop` one bulk of the
+ * backstop.
+ */
 export const STEPS = ['write', 'prepare', 'index', 'flip', 'settle', 'sweep', 'backstop'] as const;
 export type Step = (typeof STEPS)[number];
 

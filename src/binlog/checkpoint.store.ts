@@ -53,7 +53,7 @@ export class CheckpointStore {
       if (errnoOf(error) !== ER_TABLEACCESS_DENIED) throw error;
       throw new InvalidSchemaError(
         'The table consistent_checkpoint is missing, or the database user may not see it, and may not create it. Run ' +
-          'createCheckpointTable(queryRunner) in a migration, and grant SELECT, INSERT, UPDATE, DELETE on it.',
+          'createCheckpointTable(queryRunner) in a migration, and grant SELECT, INSERT, UPDATE on it.',
         { table: 'consistent_checkpoint' },
         error,
       );

@@ -1,4 +1,5 @@
 import type { DynamicModule } from '@nestjs/common';
+import type { TestingModule } from '@nestjs/testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DataSource } from 'typeorm';
 import { BackstopModule, BackstopService } from '../../src/binlog/index.js';
@@ -11,6 +12,9 @@ import {
   InvalidSchemaError,
   verificationTableSql,
 } from '../../src/index.js';
+import { grantFindings } from '../../src/cli/doctor/grant.doctor.js';
+import type { InspectedTable, Inspection } from '../../src/cli/inspect/inspected.types.js';
+import { CONSISTENCY_NAMES } from '../../src/mysql/consistent.migration.js';
 import { serviceOf, Stores } from '../support/application.js';
 import { until } from '../support/faulty.js';
 import { Product, product, productRepository } from '../support/product.js';
@@ -137,6 +141,7 @@ describe('a MySQL user with few privileges', () => {
     await stores.database.query('DELETE FROM product WHERE id = ?', [id]);
     await backstop.drained();
     await backstop.stop();
+    expect(await doctorOf(application)).toEqual([]);
     const [saved] = await stores.database.query('SELECT gtid_set AS place FROM consistent_checkpoint');
     expect(saved!['place']).not.toBe('');
   });
@@ -171,6 +176,22 @@ describe('a MySQL user with few privileges', () => {
     expect(await stores.database.query('SELECT * FROM adopted')).toEqual([{ id: 1 }]);
   });
 });
+
+/** What \`nest-consistent doctor\` has against the user's rights. */
+async function doctorOf(application: TestingModule): Promise<string[]> {
+  const dataSource = application.get(DataSource);
+  const table = {
+    dataSource,
+    dataSourceName: 'default',
+    database: String(dataSource.driver.database),
+    tableName: 'product',
+    tablePath: 'product',
+    names: CONSISTENCY_NAMES,
+    metadata: dataSource.getMetadata(Product),
+  } as unknown as InspectedTable;
+  const findings = await grantFindings(table, { backstop: { dataSource: 'default' } } as Inspection, true);
+  return findings.filter(({ severity }) => severity === 'error').map(({ fix }) => fix);
+}
 
 function repositoryClass(repository: object) {
   return repository.constructor as ReturnType<typeof productRepository>;

@@ -26,7 +26,7 @@ export async function grantFindings(
     ['consistent_parked', RIGHTS, 'id'],
     ['consistent_verification', ['SELECT', 'INSERT', 'UPDATE'], 'entity'],
     ...(backstop && inspection.backstop?.dataSource === table.dataSourceName
-      ? ([['consistent_checkpoint', RIGHTS, 'name']] as const)
+      ? ([['consistent_checkpoint', ['SELECT', 'INSERT', 'UPDATE'], 'name']] as const)
       : []),
   ] as const;
   for (const [name, rights, key] of own) {

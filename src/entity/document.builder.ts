@@ -145,12 +145,14 @@ function defaultDocument(binding: EntityBinding, image: RowImage): Record<string
 function defaultText(binding: EntityBinding, image: RowImage): string {
   const { fields, flat } = defaultForm(binding);
   if (!flat) return stringifyDocument(defaultDocument(binding, image));
-  let members = '';
+  // Joined, not added: a text that grows piece by piece keeps every piece in memory for as long as it waits.
+  const parts: string[] = [];
   for (const field of fields) {
     const text = stringifyMember(defaultValue(binding, field, image), field.path[0]!);
-    if (text !== undefined) members += `${members === '' ? '' : ','}${field.label}${text}`;
+    if (text !== undefined) parts.push(parts.length === 0 ? '{' : ',', field.label, text);
   }
-  return `{${members}}`;
+  parts.push(parts.length === 0 ? EMPTY_DOCUMENT : '}');
+  return parts.join('');
 }
 
 function defaultValue(binding: EntityBinding, { column, throughEntity }: Field, image: RowImage): unknown {

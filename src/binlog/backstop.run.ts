@@ -1,48 +1,27 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Client } from '@elastic/elasticsearch';
-import type { Logger } from '@nestjs/common';
-import type { ConnectionOptions } from 'mysql2';
-import type { DataSource } from 'typeorm';
-import type { ConsistentRegistry } from '../consistent.registry.js';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { DocumentStore } from '../elasticsearch/document.store.js';
-import { ensureIndex } from '../elasticsearch/index.bootstrap.js';
-import type { EntityContext } from '../entity/entity.context.js';
 import { BinlogConnectionError, InvalidSchemaError } from '../errors.js';
-import type { ConsistencyMeter } from '../observe/consistency.meter.js';
 import { LagMonitor } from '../observe/lag.monitor.js';
-import type { ServerClock } from '../observe/server.clock.js';
 import { AdoptionPipeline } from './adoption.pipeline.js';
 import { AdoptionTable } from './adoption.table.js';
-import { indexIdentities } from './backstop.indices.js';
-import type { ResolvedBackstopOptions } from './backstop.options.js';
+import { IndexWatch, restoreIndex } from './backstop.indices.js';
 import { type BeginPlace, whereToBegin } from './backstop.begin.js';
+import type { RunParts } from './backstop.parts.js';
 import { askServer } from './backstop.preflight.js';
 import { type RepairResult, SuspectTables } from './backstop.suspects.js';
 import type { BinlogCoordinates, SchemaChangeEvent } from './binlog.types.js';
-import type { CheckpointNotes, CheckpointStore } from './checkpoint.store.js';
+import { CheckpointKeeper } from './checkpoint.keeper.js';
+import type { CheckpointNotes } from './checkpoint.store.js';
 import { ImageDecoder } from './image.decoder.js';
 import type { Leadership } from './leader.lock.js';
 import { columnsFingerprint, schemaEffect } from './schema.tracker.js';
 import { SessionZone } from './session.zone.js';
 import { ZongjiSource } from './zongji.source.js';
 
-export interface RunParts {
-  readonly options: ResolvedBackstopOptions;
-  readonly dataSource: DataSource;
-  readonly connection: ConnectionOptions;
-  readonly contexts: readonly EntityContext[];
-  readonly client: Client;
-  readonly registry: ConsistentRegistry;
-  readonly checkpoints: CheckpointStore;
-  readonly meter: ConsistencyMeter;
-  readonly clock: ServerClock;
-  readonly logger: Logger;
-  /** One sweep, as the scheduled job would do it. */
-  readonly sweep: (signal: AbortSignal) => Promise<void>;
-}
-
-/** An idle position is saved so often: else the log before it could be purged. */
-const IDLE_SAVE_MS = 30_000;
+/** Of the bytes that are held: what is in the log's form. The rest has become work. The server keeps its log for us anyway. */
+const LOG_SHARE = 1 / 8;
+/** After so many bytes of rows requests and answers get their turn: the queue is never empty where there is much to do. */
+const TURN_BYTES = 64 * 1024;
 
 /** One leadership: from the checkpoint on until it is stopped, lost, or fails. Used once. */
 export class BackstopRun {
@@ -51,16 +30,11 @@ export class BackstopRun {
   readonly source: ZongjiSource;
   readonly lag: LagMonitor;
   pipeline: AdoptionPipeline | null = null;
-  saved: BinlogCoordinates | null = null;
   private readonly abort = new AbortController();
   private readonly documents: DocumentStore;
   private zone: SessionZone = SessionZone.UTC;
-  private epoch = 0;
-  private indices: Record<string, string> = {};
-  private dirty = true;
-  private savedAtMs = -Infinity;
-  private applied = 0;
-  private savedApplied = 0;
+  private readonly indices: IndexWatch;
+  private readonly keeper: CheckpointKeeper;
   private failure: Error | null = null;
 
   constructor(private readonly parts: RunParts) {
@@ -79,8 +53,7 @@ export class BackstopRun {
       connection,
       serverId: options.serverId,
       heartbeatMs: options.heartbeatMs,
-      // Half for what is in the log's form, half for what has become work.
-      maxQueuedBytes: options.maxQueuedBytes / 2,
+      maxQueuedBytes: options.maxQueuedBytes * LOG_SHARE,
       include: (schema, table) => watched.has(`${schema}.${table}`),
       onReconnect: ({ attempt, delayMs, error }) =>
         logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${error.message}`),
@@ -89,9 +62,16 @@ export class BackstopRun {
       verify: (table, signal) => this.verify(table, signal),
       added: (table, reason) => registry.events.emit('backstopToVerify', { table, reason }),
       changed: () => {
-        this.dirty = true;
+        this.keeper.dirty = true;
       },
       told: (level, message) => logger[level](message),
+    });
+    this.indices = new IndexWatch(client, options.requestTimeoutMs, (table, reason) =>
+      this.suspects.add(table.name, reason),
+    );
+    this.keeper = new CheckpointKeeper(parts.checkpoints, options, {
+      low: () => this.pipeline?.low() ?? null,
+      notes: () => this.notes(),
     });
     this.lag = new LagMonitor({
       now: () => clock.now(),
@@ -102,6 +82,11 @@ export class BackstopRun {
       },
       gauges: () => this.pipeline!.gauges(),
     });
+  }
+
+  /** The checkpoint as it was saved last. */
+  get saved(): BinlogCoordinates | null {
+    return this.keeper.saved;
   }
 
   /**
@@ -128,9 +113,9 @@ export class BackstopRun {
       this.abort.abort();
       await this.source.stop().catch(() => undefined);
       if (!leadership.signal.aborted)
-        await this.save(true).catch((error: Error) =>
-          this.parts.logger.warn(`the last checkpoint was not saved: ${error.message}`),
-        );
+        await this.keeper
+          .save(true)
+          .catch((error: Error) => this.parts.logger.warn(`the last checkpoint was not saved: ${error.message}`));
     }
     if (this.failure) throw this.failure;
     if (!signal.aborted)
@@ -149,7 +134,7 @@ export class BackstopRun {
   private async begin(lost: string | null): Promise<BeginPlace> {
     const { options, dataSource, checkpoints, clock } = this.parts;
     await checkpoints.ensureTable();
-    this.epoch = await checkpoints.claim(options.name, options.leader);
+    await this.keeper.claim();
     const query = (sql: string, values?: unknown[]): Promise<any[]> => dataSource.query(sql, values);
     await clock.measure(async () => {
       const [row] = await query(`SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) AS us`);
@@ -161,7 +146,7 @@ export class BackstopRun {
       whereToBegin(checkpoint, options.startFrom, lost, ask),
     );
     this.makeTables(place.at);
-    this.indices = { ...checkpoint?.indexUuids };
+    this.indices.known = { ...checkpoint?.indexUuids };
     for (const [table, reason] of Object.entries(checkpoint?.toVerify ?? {})) {
       if (this.tables.has(table)) this.suspects.add(table, reason);
     }
@@ -169,7 +154,7 @@ export class BackstopRun {
       this.suspectAll(place.verify ?? 'the backstop begins here: what came before is not known');
     }
     await this.checkIndices(checkpoint !== null);
-    await this.savePlace(place, checkpoint);
+    await this.keeper.begin(place, checkpoint);
     return place;
   }
 
@@ -179,10 +164,10 @@ export class BackstopRun {
     const pipeline = new AdoptionPipeline(
       this.tables,
       start,
-      { ...options, maxQueuedBytes: options.maxQueuedBytes / 2 },
+      { ...options, maxQueuedBytes: options.maxQueuedBytes * (1 - LOG_SHARE) },
       {
         applied: (committedAtMs) => {
-          this.applied += 1;
+          this.keeper.applied += 1;
           this.parts.meter.applied(committedAtMs);
           this.lag.applied(committedAtMs);
         },
@@ -204,25 +189,13 @@ export class BackstopRun {
     }
   }
 
-  /** What is to be verified is saved first: a crash in between must not forget it. */
-  private async savePlace({ at, back }: BeginPlace, checkpoint: BinlogCoordinates | null): Promise<void> {
-    const { options, checkpoints } = this.parts;
-    if (checkpoint && back) {
-      await checkpoints.save(options.name, this.epoch, checkpoint, this.notes());
-      if (at) this.epoch = await checkpoints.rewind(options.name, at);
-      else await checkpoints.forget(options.name);
-      this.epoch = await checkpoints.claim(options.name, options.leader);
-    }
-    if (at) await checkpoints.save(options.name, this.epoch, at, this.notes());
-    this.saved = at;
-  }
-
   // --- following the log ----------------------------------------------------------------------------------------------
 
   private async read(place: BeginPlace): Promise<void> {
     const { signal } = this.abort;
     const pipeline = this.pipeline!;
     let serverUuid = place.serverUuid;
+    let bytes = 0;
     for await (const event of this.source.read(place.start)) {
       if (signal.aborted) return;
       if (event.kind === 'schema-change') await this.schemaChanged(event);
@@ -235,6 +208,11 @@ export class BackstopRun {
         }
         const wait = pipeline.accept(event);
         if (wait) await wait;
+        if (event.kind !== 'rows') continue;
+        bytes += event.bytes;
+        if (bytes < TURN_BYTES) continue;
+        bytes = 0;
+        await nextTurn();
       }
     }
   }
@@ -271,7 +249,8 @@ export class BackstopRun {
       return false;
     }
     table.rebound(new ImageDecoder(table.context.binding, this.zone));
-    this.noteColumns(table);
+    this.indices.columnsChanged(table);
+    this.keeper.dirty = true;
     return true;
   }
 
@@ -281,61 +260,12 @@ export class BackstopRun {
     const table = this.tables.get(name);
     if (!table) return { repaired: 0, left: 0 };
     if (table.closed !== null) {
-      await this.restoreIndex(table.context);
+      await restoreIndex(this.parts.client, table.context);
       if (!(await this.rebind(table))) throw new InvalidSchemaError(table.closed);
       table.open();
     }
     const { repaired, failed } = await this.parts.registry.verifier.verify(table.context, { repair: true, signal });
     return { repaired, left: failed };
-  }
-
-  private async restoreIndex({ binding, options: module }: EntityContext): Promise<void> {
-    const { alias, options, tombstones } = binding;
-    await ensureIndex(this.parts.client, {
-      alias,
-      ...(options.mappings ? { mappings: options.mappings } : {}),
-      ...(options.settings ? { settings: options.settings } : {}),
-      gcDeletesMs: module.gcDeletesMs,
-      createIndex: module.createIndices,
-      durableTombstones: tombstones === 'durable',
-    });
-  }
-
-  // --- indices --------------------------------------------------------------------------------------------------------
-
-  /** `known`: an index that is not remembered was never seen complete. */
-  private async checkIndices(known: boolean): Promise<void> {
-    const aliases = [...this.tables.values()].map(({ context }) => context.binding.alias);
-    const identities = await indexIdentities(this.parts.client, aliases, this.parts.options.requestTimeoutMs);
-    for (const table of this.tables.values()) {
-      const { alias } = table.context.binding;
-      const identity = identities.get(alias) ?? null;
-      if (identity === null) {
-        table.indexMissing('there is no such index');
-        continue;
-      }
-      const now = this.note(table, identity);
-      const before = this.indices[alias];
-      if (before === now) continue;
-      this.indices[alias] = now;
-      this.dirty = true;
-      if (before !== undefined)
-        this.suspects.add(table.name, `the index behind "${alias}", or the columns it is made of, are others now`);
-      else if (known) this.suspects.add(table.name, 'it is followed for the first time');
-    }
-  }
-
-  /** What the documents are made of and where they are: where either changes, nothing is known of them. */
-  private note(table: AdoptionTable, identity: string): string {
-    return `${identity} ${columnsFingerprint(table.context.binding)}`;
-  }
-
-  /** After a change of columns that was seen in the log: it was judged there. */
-  private noteColumns(table: AdoptionTable): void {
-    const { alias } = table.context.binding;
-    const [identity] = this.indices[alias]?.split(' ') ?? [];
-    if (identity !== undefined) this.indices[alias] = this.note(table, identity);
-    this.dirty = true;
   }
 
   // --- what goes on beside --------------------------------------------------------------------------------------------
@@ -346,7 +276,7 @@ export class BackstopRun {
     const harmless = (what: string, error: Error): void =>
       logger.warn(`${what} failed and will be repeated: ${error.message}`);
     const tasks = [
-      this.every(options.checkpointIntervalMs, () => this.save(false)),
+      this.every(options.checkpointIntervalMs, () => this.keeper.save(false)),
       this.every(options.indexCheckIntervalMs, () =>
         this.checkIndices(true).catch((error: Error) => harmless('looking at the indices', error)),
       ),
@@ -374,25 +304,15 @@ export class BackstopRun {
     }
   }
 
+  private async checkIndices(known: boolean): Promise<void> {
+    if (await this.indices.check(this.tables.values(), known)) this.keeper.dirty = true;
+  }
+
   private notes(): CheckpointNotes {
     const toVerify: Record<string, string> = this.suspects.entries();
     for (const [name, { refusals }] of this.tables) {
       if (refusals.size > 0) toVerify[name] ??= `${refusals.size} documents were refused`;
     }
-    return { indexUuids: this.indices, toVerify };
-  }
-
-  /** The position alone moves with our own saves too: it is worth a save only now and then. */
-  private async save(always: boolean): Promise<void> {
-    const at = this.pipeline?.low() ?? null;
-    if (!at || this.epoch === 0) return;
-    const idle = performance.now() - this.savedAtMs < IDLE_SAVE_MS;
-    const { applied } = this;
-    if (!always && !this.dirty && applied === this.savedApplied && idle) return;
-    this.dirty = false;
-    await this.parts.checkpoints.save(this.parts.options.name, this.epoch, at, this.notes());
-    this.savedApplied = applied;
-    this.savedAtMs = performance.now();
-    this.saved = at;
+    return { indexUuids: this.indices.known, toVerify };
   }
 }

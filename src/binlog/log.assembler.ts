@@ -1,50 +1,12 @@
-import type {
-  BinlogPosition,
-  HeartbeatEvent,
-  SchemaChangeEvent,
-  TransactionStartEvent,
-  UndecodableEvent,
-} from './binlog.types.js';
+import type { BinlogPosition } from './binlog.types.js';
 import { ENDING, Kind, SILENT } from './event.kinds.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
 import { isRangeError, LogBytes } from './log.bytes.js';
+import type { AssemblerPort } from './log.items.js';
 import { statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
 import type { RowsKind } from './rows.decoder.js';
 import { unpackTransaction } from './transaction.payload.js';
-
-/** Rows as they came: they are decoded when the consumer takes them, so that the queue holds their bytes only. */
-export interface UndecodedRows {
-  readonly kind: 'undecoded-rows';
-  readonly table: TableDescription;
-  readonly rows: RowsKind;
-  readonly hasExtra: boolean;
-  readonly body: Buffer;
-  readonly at: BinlogPosition;
-}
-
-export interface TransactionEnd {
-  readonly kind: 'end';
-  /** Empty for a transaction without one. */
-  readonly gtid: string;
-  /** It was passed over: nothing else of it was put. */
-  readonly skipped: boolean;
-  readonly at: BinlogPosition;
-}
-
-export type AssembledItem =
-  UndecodedRows | TransactionEnd | TransactionStartEvent | SchemaChangeEvent | HeartbeatEvent | UndecodableEvent;
-
-/** What comes out of the assembler, and what it asks. */
-export interface AssemblerPort {
-  /** Asked at each statement, so the answer may change while it runs. */
-  wanted(schema: string, table: string): boolean;
-  /** Transactions before the wanted start are passed over without a word. */
-  skipped(transaction: ParsedGtid, from: BinlogPosition): boolean;
-  put(item: AssembledItem, bytes: number): void;
-  /** Resolves when more can be taken. */
-  room(): Promise<void>;
-}
 
 const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;

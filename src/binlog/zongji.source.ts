@@ -1,31 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ConnectionOptions } from 'mysql2';
-import { createConnection } from 'mysql2/promise';
-import {
-  BinlogConnectionError,
-  BinlogPositionLostError,
-  BinlogUnreadableError,
-  UnsupportedOperationError,
-} from '../errors.js';
-import type { SqlQuery } from '../mysql/table.introspection.js';
-import { readIdentity, resolveStart, type ResolvedStart } from './binlog.start.js';
-import type { BinlogEvent, BinlogPosition, BinlogSource, BinlogStart } from './binlog.types.js';
-import { ByteQueue } from './byte.queue.js';
-import { requireSameHistory } from './failover.decision.js';
-import { GtidSet } from './gtid.set.js';
-import { LogAssembler, type AssembledItem, type AssemblerPort, type UndecodedRows } from './log.assembler.js';
-import { isRangeError, LogBytes } from './log.bytes.js';
-import { decodeRows } from './rows.decoder.js';
-import { readServerFacts } from './server.facts.js';
-import { finalError } from './zongji.errors.js';
+import { UnsupportedOperationError } from '../errors.js';
+import type { BinlogEvent, BinlogSource, BinlogStart } from './binlog.types.js';
 import type { SourceStatistics, TableFilter, ZongjiSourceOptions } from './zongji.options.js';
-import { ZongjiSession, type DumpFrom } from './zongji.session.js';
+import { DEFAULT_QUEUED_BYTES, FINISHED, ZongjiReading } from './zongji.reading.js';
 
 export type { SourceStatistics, TableFilter, ZongjiSourceOptions };
 
-const MIB = 1024 * 1024;
-const FINISHED: IteratorReturnResult<undefined> = { value: undefined, done: true };
 const NOTHING = { queuedBytes: 0, queuedEvents: 0, highWaterBytes: 0 };
 
 /**
@@ -36,25 +16,27 @@ const NOTHING = { queuedBytes: 0, queuedEvents: 0, highWaterBytes: 0 };
 export class ZongjiSource implements BinlogSource {
   include: TableFilter;
   private readonly replicaUuid = randomUUID();
-  private reading: Reading | null = null;
+  private reading: ZongjiReading | null = null;
 
   constructor(private readonly options: ZongjiSourceOptions) {
     this.include = options.include ?? (() => true);
   }
 
   get statistics(): SourceStatistics {
-    const { maxQueuedBytes = 32 * MIB } = this.options;
+    const { maxQueuedBytes = DEFAULT_QUEUED_BYTES } = this.options;
     return { ...(this.reading?.statistics ?? { ...NOTHING, reconnects: 0 }), maxQueuedBytes };
   }
 
   read(start: BinlogStart): AsyncIterable<BinlogEvent> & AsyncIterator<BinlogEvent> {
-    const make = (): Reading => {
+    const make = (): ZongjiReading => {
       if (this.reading && !this.reading.done) {
         throw new UnsupportedOperationError('This source is being read already: stop it first, or make another one.');
       }
-      return (this.reading = new Reading(this.options, this.replicaUuid, start, (...table) => this.include(...table)));
+      return (this.reading = new ZongjiReading(this.options, this.replicaUuid, start, (...table) =>
+        this.include(...table),
+      ));
     };
-    let reading: Reading | null = null;
+    let reading: ZongjiReading | null = null;
     // Not an async generator: that would cost more for each event than to decode it.
     const iterator = {
       next: async () => (reading ??= make()).next(),
@@ -71,243 +53,3 @@ export class ZongjiSource implements BinlogSource {
     await this.reading?.stop();
   }
 }
-
-/** One run of `read`, over any number of connections. */
-class Reading implements AssemblerPort {
-  done = false;
-  private readonly queue: ByteQueue<AssembledItem>;
-  private readonly abort = new AbortController();
-  private session: ZongjiSession | null = null;
-  private start: ResolvedStart | null = null;
-  /** What the consumer has been given, and what was queued for it: the latter is where a new connection goes on. */
-  private delivered = new GtidSet();
-  private queued = new GtidSet();
-  private queuedTo: BinlogPosition | null = null;
-  private failures = 0;
-  private reconnects = 0;
-  private begun = false;
-
-  constructor(
-    private readonly options: ZongjiSourceOptions,
-    private readonly replicaUuid: string,
-    private readonly wantedStart: BinlogStart,
-    readonly wanted: TableFilter,
-  ) {
-    this.queue = new ByteQueue(options.maxQueuedBytes ?? 32 * MIB, {
-      pause: () => this.session?.pause(),
-      resume: () => this.session?.resume(),
-    });
-  }
-
-  get statistics() {
-    const { bytes, length, highWaterBytes } = this.queue;
-    return { queuedBytes: bytes, queuedEvents: length, highWaterBytes, reconnects: this.reconnects };
-  }
-
-  async next(): Promise<IteratorResult<BinlogEvent, undefined>> {
-    if (!this.begun) {
-      this.begun = true;
-      this.begin().catch((error: Error) => this.failed(error));
-    }
-    for (;;) {
-      const item = this.queue.shift();
-      const event = item && this.delivery(item);
-      if (event) return { value: event, done: false };
-      if (item === undefined && !(await this.more())) return FINISHED;
-    }
-  }
-
-  private async more(): Promise<boolean> {
-    try {
-      return await this.queue.ready();
-    } catch (error) {
-      await this.stop();
-      throw error;
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.done = true;
-    this.abort.abort();
-    this.queue.end();
-    this.queue.clear();
-    await this.session?.close();
-  }
-
-  // --- towards the consumer -----------------------------------------------------------------------------------------
-
-  private delivery(item: AssembledItem): BinlogEvent | null {
-    if (item.kind === 'undecoded-rows') return this.decoded(item);
-    if (item.kind !== 'end') return item;
-    if (item.gtid !== '') this.delivered.add(item.gtid);
-    if (item.skipped) return null;
-    const { file, position } = item.at;
-    const gtidSet = this.delivered.toString();
-    return { kind: 'commit', coordinates: { file, position, gtidSet, serverUuid: this.start!.serverUuid } };
-  }
-
-  private decoded({ table, rows, hasExtra, body, at }: UndecodedRows): BinlogEvent {
-    const { schema, table: name, columns } = table;
-    try {
-      const changes = decodeRows(table, rows, hasExtra, new LogBytes(body, 0, body.length));
-      return { kind: 'rows', schema, table: name, columns, changes, bytes: body.length, at };
-    } catch (error) {
-      return { kind: 'undecodable', schema, table: name, reason: (error as Error).message, at };
-    }
-  }
-
-  // --- from the assembler -------------------------------------------------------------------------------------------
-
-  put(item: AssembledItem, bytes: number): void {
-    this.failures = 0;
-    if (item.kind === 'end') {
-      if (item.gtid !== '') this.queued.add(item.gtid);
-      this.queuedTo = item.at;
-    }
-    this.queue.push(item, bytes);
-  }
-
-  skipped(...args: Parameters<ResolvedStart['skips']>): boolean {
-    return this.start!.skips(...args);
-  }
-
-  async room(): Promise<void> {
-    // Others must get a turn, even where nothing of a long transaction is wanted.
-    await new Promise((resolve) => setImmediate(resolve));
-    await this.queue.room();
-    this.abort.signal.throwIfAborted();
-  }
-
-  // --- connections --------------------------------------------------------------------------------------------------
-
-  private async begin(): Promise<void> {
-    const { wantedStart } = this;
-    const resolved = await this.withQuery((query) => resolveStart(query, wantedStart, (file) => this.fileTime(file)));
-    this.start = resolved;
-    this.delivered = resolved.executed.clone();
-    this.queued = resolved.executed.clone();
-    await this.open(resolved.from);
-  }
-
-  private async open(from: DumpFrom): Promise<void> {
-    if (this.done) return;
-    let assembler: LogAssembler | null = null;
-    const session: ZongjiSession = await this.openSession(from, {
-      onEvent: (event) => (assembler ??= new LogAssembler(this, session.hasChecksums)).handle(event),
-      onLost: (error) => this.failed(error),
-    });
-    this.session = session;
-    if (this.queue.isFull) session.pause();
-    if (this.done) await session.close();
-  }
-
-  private openSession(from: DumpFrom, handlers: Parameters<typeof ZongjiSession.open>[2]): Promise<ZongjiSession> {
-    const { serverId, heartbeatMs = 5_000 } = this.options;
-    const session = { connection: this.connection, serverId, heartbeatMs, replicaUuid: this.replicaUuid };
-    return ZongjiSession.open(session, from, handlers);
-  }
-
-  /** Every failure ends here: of the start, of the connection, of understanding what came. */
-  private failed(error: Error): void {
-    if (this.done) return;
-    const final = finalError(error);
-    if (final || isRangeError(error)) {
-      this.queue.fail(
-        final ?? new BinlogUnreadableError(`The binary log cannot be read on: ${error.message}`, {}, error),
-      );
-      return;
-    }
-    const { maxReconnects = 10, reconnectDelayMs = 200, maxReconnectDelayMs = 10_000, onReconnect } = this.options;
-    this.failures += 1;
-    if (this.failures > maxReconnects) {
-      const tries = `${maxReconnects} ${maxReconnects === 1 ? 'try' : 'tries'}`;
-      this.queue.fail(
-        new BinlogConnectionError(
-          `No connection to the binary log after ${tries}: ${error.message}`,
-          { maxReconnects },
-          error,
-        ),
-      );
-      return;
-    }
-    const longest = Math.min(maxReconnectDelayMs, reconnectDelayMs * 2 ** (this.failures - 1));
-    const delayMs = Math.round(longest * (0.5 + Math.random() / 2));
-    this.reconnects += 1;
-    onReconnect?.({ attempt: this.failures, delayMs, error });
-    this.reconnect(delayMs).catch((next: Error) => this.failed(next));
-  }
-
-  private async reconnect(delayMs: number): Promise<void> {
-    await sleep(delayMs, undefined, { signal: this.abort.signal }).catch(() => undefined);
-    if (this.done) return;
-    const { start, queuedTo } = this;
-    // The very first connection failed: from where to start is not known yet.
-    if (!start) return this.begin();
-    if (start.usesGtids) {
-      const gtidSet = this.queued.toString();
-      const facts = await this.withQuery((query) => readServerFacts(query));
-      // A promoted replica takes a set that it has not all of, and says nothing.
-      requireSameHistory({ file: '', position: 0, ...queuedTo, gtidSet, serverUuid: start.serverUuid }, facts);
-      this.start = { ...start, serverUuid: facts.serverUuid };
-      await this.open({ gtidSet });
-      return;
-    }
-    const identity = await this.withQuery(readIdentity);
-    if (identity.serverUuid !== start.serverUuid) {
-      throw new BinlogPositionLostError(
-        'Behind the address there is another server now, and without GTIDs no position of the former one means anything. ' +
-          'Verify the tables and start from now.',
-        { reason: 'other-server', serverUuid: identity.serverUuid },
-      );
-    }
-    await this.open(queuedTo ?? start.from);
-  }
-
-  private get connection(): ConnectionOptions {
-    return { ...this.options.connection, connectTimeout: this.options.connectTimeoutMs ?? 10_000 };
-  }
-
-  private async withQuery<T>(work: (query: SqlQuery) => Promise<T>): Promise<T> {
-    const timeout = this.connection.connectTimeout!;
-    const connection = await createConnection({ ...this.connection, supportBigNumbers: true });
-    const stopped = (): void => connection.destroy();
-    this.abort.signal.addEventListener('abort', stopped);
-    connection.on('error', () => undefined);
-    try {
-      return await work(async (sql, values) => (await connection.query<any[]>({ sql, values, timeout }))[0]);
-    } finally {
-      this.abort.signal.removeEventListener('abort', stopped);
-      connection.destroy();
-    }
-  }
-
-  /** Reads no more than the beginning of a file. */
-  private async fileTime(file: string): Promise<number> {
-    let session: ZongjiSession | undefined;
-    try {
-      return await new Promise<number>((resolve, reject) => {
-        const port = { ...NO_PORT };
-        let assembler: LogAssembler | null = null;
-        const onEvent = (event: Buffer): void => {
-          assembler ??= new LogAssembler(port, session?.hasChecksums ?? true);
-          void assembler.handle(event);
-          if (assembler.fileCreatedAtMs !== null) resolve(assembler.fileCreatedAtMs);
-        };
-        this.abort.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
-        this.openSession({ file, position: 4 }, { onEvent, onLost: reject }).then(
-          (opened) => (session = opened),
-          reject,
-        );
-      });
-    } finally {
-      await session?.close();
-    }
-  }
-}
-
-const NO_PORT: AssemblerPort = {
-  wanted: () => false,
-  skipped: () => true,
-  put: () => undefined,
-  room: () => Promise.resolve(),
-};

@@ -103,7 +103,7 @@ function judgeEntity(status: EntityStatus, limits: Limits): Finding[] {
   }
   if (parked.ok && parked.data >= limits.parkedRows) {
     findings.push(
-      degraded('parked', subject, `${plural(parked.data, 'row is', 'rows are')} parked and wait for a person.`),
+      degraded('parked', subject, `${plural(parked.data, 'row is', 'rows are')} parked: a person must decide.`),
     );
   }
   if (prepare.ok && prepare.data.rows > 0 && prepare.data.oldestMs > limits.prepareAgeMs) {

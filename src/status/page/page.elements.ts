@@ -40,7 +40,7 @@ const plural = (count, one, many) => fmt(count) + ' ' + (count === 1 ? one : man
 const clock = (ms) => new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
 function span(ms) {
   if (ms < 1000) return Math.round(ms) + ' ms';
-  if (ms < 60000) return (ms / 1000).toFixed(ms < 10000 ? 1 : 0) + ' s';
+  if (ms < 60000) return String(Number((ms / 1000).toFixed(ms < 10000 ? 1 : 0))) + ' s';
   if (ms < 3600000) return Math.floor(ms / 60000) + ' min';
   if (ms < 172800000) return Math.floor(ms / 3600000) + ' h';
   return Math.floor(ms / 86400000) + ' days';

@@ -53,8 +53,8 @@ main:focus { outline: none; }
 .badge.warn { color: var(--warn); background: var(--warn-back); }
 .badge.bad { color: var(--bad); background: var(--bad-back); }
 .badge.none { color: var(--soft); }
-dl { margin: 0; display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: 0.15rem 0.75rem; font-variant-numeric: tabular-nums; }
-dl.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 15rem), 1fr)); gap: 0.5rem 1rem; }
+dl { margin: 0; display: grid; grid-template-columns: minmax(7rem, auto) 1fr; gap: 0.15rem 0.75rem; align-items: baseline; font-variant-numeric: tabular-nums; }
+dl.wide { grid-template-columns: repeat(auto-fill, minmax(min(100%, 8.5rem), 1fr)); gap: 0.5rem 1rem; }
 dl.wide > div { min-width: 0; }
 dd { margin: 0; overflow-wrap: anywhere; }
 dd.warn { color: var(--warn); font-weight: 600; }
@@ -85,6 +85,10 @@ th, td { text-align: left; padding: 0.4rem 0.75rem; border-bottom: 1px solid var
 td.key-cell { white-space: normal; overflow-wrap: anywhere; min-width: 8rem; }
 tr:last-child > td { border-bottom: 0; }
 footer { margin-top: 1.5rem; }
+#sweeper { margin-bottom: 0.5rem; }
+dl + .note { margin-top: 0.6rem; }
+@media (min-width: 48rem) { dl.wide { grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); } }
+@media (max-width: 30rem) { legend { width: 100%; } }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth; } }
 @media (forced-colors: active) { .hit, .volume { fill: CanvasText; } .miss { fill: Highlight; } }
 `;

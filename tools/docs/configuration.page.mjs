@@ -58,6 +58,18 @@ const SECTIONS = [
     path: 'src/binlog/backstop.options.ts',
     name: 'BackstopModuleOptions',
   },
+  {
+    title: 'Status page: `ConsistentStatusModule.forRoot(options)`',
+    text: 'From `nest-consistent/status`; see [the status page](status-page.md).',
+    path: 'src/status/status.options.ts',
+    name: 'ConsistentStatusOptions',
+  },
+  {
+    title: 'Health: `ConsistentHealthModule.forRoot({ thresholds })`, and the status page’s `thresholds`',
+    text: 'From `nest-consistent/health`; see [health](operations.md#health).',
+    path: 'src/status/status.judgement.ts',
+    name: 'StatusThresholds',
+  },
 ];
 
 /** Aliases whose values a reader wants to see. */

@@ -17,8 +17,8 @@ export interface CliRunOptions {
   cwd?: string;
   /** The built program instead of the sources. */
   built?: boolean;
-  /** Called with what stderr has said so far, and a way to end the process. */
-  onStderr?: (said: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Called at the start with a way to end the process. */
+  onStart?: (kill: (signal: NodeJS.Signals) => void) => Promise<void>;
 }
 
 /** `nest-consistent …` as a child process. nest-commander cannot be loaded into Jest on every Node. */
@@ -31,10 +31,9 @@ export async function runCli(args: readonly string[], options: CliRunOptions = {
   });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-    options.onStderr?.(stderr, (signal) => child.kill(signal));
-  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  const started = options.onStart?.((signal) => child.kill(signal));
   const [code] = (await once(child, 'close')) as [number | null];
+  await started;
   return { code, stdout, stderr };
 }

@@ -32,7 +32,8 @@ export async function tableFindings(
     if (statements.some((statement) => !statement.startsWith('CREATE INDEX'))) return { exists: true, findings };
     if (table.metadata) {
       checkEntity(table.metadata);
-      for (const problem of checkTable(table.metadata, shape, table.names, guard))
+      const { deadlineIndex: _, ...names } = table.names;
+      for (const problem of checkTable(table.metadata, shape, names, guard))
         find('warning', problem, 'See the message.');
     }
   } catch (error) {

@@ -10,6 +10,5 @@ const { readConfig } = await import(new URL('catalogue.config.js', catalogue).hr
 
 /** The film catalogue as its application configures it, with a backstop beside it. */
 export class RunbookModule {}
-Module({ imports: [CatalogueModule.forRoot(readConfig()), BackstopModule.forRoot({ checkpointIntervalMs: 100 })] })(
-  RunbookModule,
-);
+const backstop = BackstopModule.forRoot({ checkpointIntervalMs: 100, autoStart: process.env.BACKSTOP !== 'off' });
+Module({ imports: [CatalogueModule.forRoot(readConfig()), backstop] })(RunbookModule);

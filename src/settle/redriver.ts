@@ -1,27 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { QueryRunner } from 'typeorm';
-import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
+import { documentIdOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { keyOfImage } from '../entity/row.key.js';
-import { GroupStatements, type Statement } from '../mysql/group.statements.js';
 import { isDeadlock } from '../mysql/mysql.errors.js';
-import { versionOf } from '../mysql/row.values.js';
-import { primaryRunner } from '../mysql/statement.timeout.js';
-import type { PendingWrite } from '../protocol/row.js';
 import type { Completion } from '../write/completer.js';
-import { commitPrepare, PREPARE_ISOLATION } from '../write/prepare.transaction.js';
 import type { PreparedWrite } from '../write/prepared.write.js';
 import type { Writer } from '../write/writer.js';
-import {
-  alike,
-  type Planned,
-  type RedriveCase,
-  redriveCase,
-  type RedriveKey,
-  type RedriveResult,
-} from './redrive.case.js';
+import { type RedriveCase, redriveCase, type RedriveKey, type RedriveResult } from './redrive.case.js';
 import { busy, nameless, notRemoved, parked } from './redrive.errors.js';
-import { RedriveStatements } from './redrive.statements.js';
+import { type PreparedRedrive, RedrivePrepare } from './redrive.prepare.js';
 
 export type { RedriveKey, RedriveResult } from './redrive.case.js';
 
@@ -36,8 +22,6 @@ const MAX_PARALLEL = 2;
 const MAX_TRIES = 4;
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 250;
-
-type RawRow = Record<string, unknown>;
 
 /** One batch under way. */
 interface Batch {
@@ -194,9 +178,10 @@ export class Redriver {
 
   private async drive(batch: Batch, items: readonly RedriveCase[]): Promise<void> {
     if (items.length === 0) return;
-    let prepared: { item: RedriveCase; write: PreparedWrite }[];
+    let prepared: PreparedRedrive[];
     try {
-      prepared = await this.prepare(batch, items);
+      const end = (item: RedriveCase, result: RedriveResult): void => finish(batch, item, result);
+      prepared = await new RedrivePrepare(batch.context, end).run(items);
     } catch (error) {
       if (isDeadlock(error)) throw error;
       // One row that MySQL refuses must not keep its neighbours.
@@ -216,76 +201,6 @@ export class Redriver {
     else if (aborted && ++item.tries < MAX_TRIES) item.lastError = completion.error;
     else finish(batch, item, completion.error);
   }
-
-  /** One transaction: lock, make the documents, prepare. Rows that somebody else holds stay open for the next round. */
-  private async prepare(batch: Batch, items: readonly RedriveCase[]) {
-    const { context } = batch;
-    const { binding, store, options } = context;
-    const statements = new RedriveStatements(binding, store.statements);
-    const group = new GroupStatements(binding, store.statements);
-    const runner = primaryRunner(binding.dataSource);
-    try {
-      await runner.startTransaction(PREPARE_ISOLATION);
-      const locked = this.byKey(context, await query(runner, group.lock(items.map(({ key }) => key))));
-      const now = versionOf((await query(runner, statements.now()))[0]!['now']);
-      const planned: Planned[] = [];
-      for (const item of items) {
-        const row = locked.get(item.documentId!);
-        if (row && row['state'] === 'commit') planned.push(...(await this.plan(batch, item, row)));
-        else item.lastError = busy(context, item, 'in time');
-      }
-      for (const { rows, floor } of alike(planned, now)) {
-        const keys = rows.map(({ write }) => write.key);
-        await query(runner, statements.prepare(keys, rows[0]!.write.pending, floor, options.deadlineMs));
-      }
-      const keys = planned.map(({ write }) => write.key);
-      const written = this.byKey(context, keys.length > 0 ? await query(runner, group.images(keys)) : []);
-      const prepared = planned.map(({ item, write }) => {
-        const row = written.get(item.documentId!);
-        if (!row) throw new Error(`a prepared row of ${binding.name} could not be read back`);
-        const { version, deadline } = row;
-        return { item, write: { ...write, version: versionOf(version), deadline: deadline as string | null } };
-      });
-      await commitPrepare(
-        runner,
-        prepared.map(({ write }) => write),
-      );
-      return prepared;
-    } catch (error) {
-      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-      throw error;
-    } finally {
-      await runner.release();
-    }
-  }
-
-  /** Empty where there is nothing to write, or the row cannot become a document. */
-  private async plan(batch: Batch, item: RedriveCase, row: RawRow): Promise<Planned[]> {
-    const { context } = batch;
-    const { binding, store } = context;
-    try {
-      const image = store.imageOf(row, 'c');
-      const entity = await binding.hydrate(image);
-      const next = binding.presence(image, entity);
-      if (next === 'absent' && !item.slot.found) {
-        finish(batch, item, 'unchanged');
-        return [];
-      }
-      const pending: PendingWrite = { operation: 'update', next, before: next, decider: binding.decider };
-      const body = next === 'present' ? documentTextOf(binding, image, entity) : null;
-      const key = keyOfImage(binding, image);
-      const write = { context, key, documentId: item.documentId!, pending, body, image, entity, complete: false };
-      return [{ item, write }];
-    } catch (error) {
-      finish(batch, item, error as Error);
-      return [];
-    }
-  }
-
-  /** By document id: the one name that does not depend on how a key was spelled. */
-  private byKey({ binding, store }: EntityContext, rows: readonly RawRow[]): Map<string, RawRow> {
-    return new Map(rows.map((row) => [documentIdOf(binding, store.imageOf(row, 'c')), row]));
-  }
 }
 
 function finish({ open, results }: Batch, { key }: RedriveCase, result: RedriveResult): void {
@@ -295,8 +210,4 @@ function finish({ open, results }: Batch, { key }: RedriveCase, result: RedriveR
 
 function leftMs(endsAt: number): number {
   return Math.max(1, Math.floor(endsAt - performance.now()));
-}
-
-async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {
-  return (await runner.query(sql, [...values])) as RawRow[];
 }

@@ -6,21 +6,12 @@ import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf
 import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { DocumentStore } from './elasticsearch/document.store.js';
-import { ensureIndex } from './elasticsearch/index.bootstrap.js';
-import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
 import type { EntityContext, Lane } from './entity/entity.context.js';
 import type { Tombstones } from './entity/tombstone.options.js';
-import {
-  ConsistentError,
-  IndexUnavailableError,
-  InvalidOptionsError,
-  InvalidSchemaError,
-  StatementTimeoutError,
-} from './errors.js';
-import { isConnectionLost } from './mysql/mysql.errors.js';
-import { ParkedStore } from './mysql/parked.store.js';
+import { InvalidOptionsError } from './errors.js';
+import type { ParkedStore } from './mysql/parked.store.js';
 import { RowStore } from './mysql/row.store.js';
 import { limitStatements, queryPrimary } from './mysql/statement.timeout.js';
 import { introspectTable } from './mysql/table.introspection.js';
@@ -31,16 +22,12 @@ import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
 import { Settler } from './settle/settler.js';
 import { Verifier } from './verify/verifier.js';
-import { retryAtStartup } from './startup.retry.js';
+import { StoreStartup } from './store.startup.js';
 import { BypassGuardSubscriber } from './write/bypass.guard.js';
 import { makeFlipGroup } from './write/flip.group.js';
 import { makeIndexGroup } from './write/index.group.js';
 import { PrepareGroup } from './write/prepare.group.js';
 import { Writer } from './write/writer.js';
-
-/** For one request at the start. A silent cluster must leave time for another try. */
-const MAX_BOOTSTRAP_REQUEST_MS = 10_000;
-const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
 
 /** A backstop as others see it. */
 export interface BackstopView {
@@ -82,6 +69,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
   /** Where metrics and traces hook in. */
   readonly instruments = new Instruments();
   private readonly documents: DocumentStore;
+  private readonly startup: StoreStartup;
   /** By alias: entities that share an index must agree. */
   private readonly tombstones = new Map<string, Tombstones>();
   private readonly durableTombstones = new Set<string>();
@@ -92,17 +80,17 @@ export class ConsistentRegistry implements ConsistentRuntime {
   private readonly byEntity = new Map<Function, EntityContext[]>();
   /** The library's own TypeORM subscribers: any other wants TypeORM's events. */
   private readonly ownSubscribers = new Set<object>();
-  private readonly parkedStores = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
   /** Which DataSource an instance came from, where its class is registered for several. */
   private readonly followed = new Set<EntityContext>();
   private readonly origins = new WeakMap<object, EntityContext>();
 
   constructor(
-    private readonly client: Client,
+    client: Client,
     readonly options: ResolvedOptions,
     readonly events: ConsistentEvents,
   ) {
     this.verifier = new Verifier(this.redriver, client, () => this.contexts);
+    this.startup = new StoreStartup(client, options, this.logger);
     const { durableTombstones } = this;
     this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs, durableTombstones });
   }
@@ -114,7 +102,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
 
   /** The parked rows' store of every DataSource. */
   parked(): readonly ParkedStore[] {
-    return [...this.parkedStores.values()].map(({ store }) => store);
+    return this.startup.parkedStores();
   }
 
   /** Makes a repository usable. Throws `InvalidOptionsError`, `InvalidSchemaError` or `MappingConflictError`. */
@@ -189,7 +177,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
     const names = consistencyNames(metadata);
     const database = metadata.database ?? (dataSource.driver.database as string);
     const query = (sql: string, parameters?: unknown[]) => queryPrimary(dataSource, sql, parameters);
-    const shape = await this.withMysql(() => introspectTable(query, database, metadata.tableName));
+    const shape = await this.startup.withMysql(() => introspectTable(query, database, metadata.tableName));
     for (const warning of checkTable(metadata, shape, names, this.options.bypassGuard)) this.logger.warn(warning);
     const binding = new EntityBinding(
       dataSource,
@@ -200,8 +188,8 @@ export class ConsistentRegistry implements ConsistentRuntime {
       this.options.decider,
     );
     this.noteTombstones(binding);
-    const parked = await this.parkedStore(dataSource);
-    await this.prepareIndex(binding);
+    const parked = await this.startup.parkedStore(dataSource);
+    await this.startup.prepareIndex(binding);
     const context = this.assemble(binding, parked);
     this.contexts.push(context);
     this.byEntity.set(binding.target, [...(this.byEntity.get(binding.target) ?? []), context]);
@@ -219,46 +207,6 @@ export class ConsistentRegistry implements ConsistentRuntime {
     }
     this.tombstones.set(alias, tombstones);
     if (tombstones === 'durable') this.durableTombstones.add(alias);
-  }
-
-  /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
-  private async prepareIndex({ alias, tombstones, options: { mappings, settings } }: EntityBinding): Promise<void> {
-    const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
-    // The client has no time limit of its own: one request that is never answered would keep the application from starting.
-    const requestTimeout = Math.max(MIN_BOOTSTRAP_REQUEST_MS, Math.min(MAX_BOOTSTRAP_REQUEST_MS, startupTimeoutMs / 3));
-    const client = this.client.child({ requestTimeout, maxRetries: 0 });
-    const index = {
-      alias,
-      ...(mappings ? { mappings } : {}),
-      ...(settings ? { settings } : {}),
-      gcDeletesMs,
-      createIndex,
-      durableTombstones: tombstones === 'durable',
-    };
-    const isFinal = (error: unknown) => error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
-    await retryAtStartup(() => ensureIndex(client, index), {
-      timeoutMs: startupTimeoutMs,
-      isFinal,
-      onRetry: ({ message }) =>
-        this.logger.warn(`Elasticsearch is not there yet (index "${alias}"); trying again: ${message}`),
-    }).catch((error: unknown) => {
-      if (isFinal(error)) throw error;
-      throw new IndexUnavailableError(
-        `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +
-          `${(error as Error).message}. Check \`elasticsearch.node\` and that the cluster is up.`,
-        { alias },
-        error,
-      );
-    });
-  }
-
-  /** A connection that breaks at the wrong moment must not end the start. What MySQL refuses is thrown at once. */
-  private withMysql<T>(step: () => Promise<T>): Promise<T> {
-    return retryAtStartup(step, {
-      timeoutMs: this.options.startupTimeoutMs,
-      isFinal: (error) => !(error instanceof StatementTimeoutError) && !isConnectionLost(error),
-      onRetry: ({ message }) => this.logger.warn(`MySQL did not answer at the start; trying again: ${message}`),
-    });
   }
 
   private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {
@@ -307,49 +255,6 @@ export class ConsistentRegistry implements ConsistentRuntime {
     binding.rebind(shape);
     store.rebind();
     Object.assign(context, { prepares: new PrepareGroup(context, this.ownSubscribers) });
-  }
-
-  private async parkedStore(dataSource: DataSource): Promise<ParkedStore> {
-    let entry = this.parkedStores.get(dataSource);
-    if (!entry) {
-      const store = new ParkedStore(dataSource);
-      const ready = this.withMysql(() => this.checkSession(dataSource).then(() => store.ensureTable()));
-      entry = { store, ready };
-      this.parkedStores.set(dataSource, entry);
-    }
-    await entry.ready;
-    return entry.store;
-  }
-
-  /** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */
-  private async checkSession(dataSource: DataSource): Promise<void> {
-    if (dataSource.options.type !== 'mysql' && dataSource.options.type !== 'mariadb') {
-      throw new InvalidOptionsError(`nest-consistent works on MySQL; this DataSource is ${dataSource.options.type}.`);
-    }
-    const { cache } = dataSource.options;
-    if (typeof cache === 'object' && cache.alwaysEnabled) {
-      throw new InvalidOptionsError(
-        'The DataSource caches every query (cache.alwaysEnabled): cached rows can be older than the index. Enable caching per query, for entities that are not consistent ones.',
-      );
-    }
-    const [session] = (await queryPrimary(
-      dataSource,
-      'SELECT @@character_set_results AS charset, VERSION() AS version',
-    )) as {
-      charset: string;
-      version: string;
-    }[];
-    if (session!.charset !== 'utf8mb4') {
-      throw new InvalidSchemaError(
-        `The connection's character set is ${session!.charset}, which cannot carry every text. Set charset: 'utf8mb4' in the DataSource's options.`,
-        { charset: session!.charset },
-      );
-    }
-    if (/mariadb/i.test(session!.version)) {
-      throw new InvalidOptionsError(
-        `The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`,
-      );
-    }
   }
 
   /** Guards the entity, and follows where its instances come from once two DataSources hold it. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { rmSync, writeFileSync } from 'node:fs';
-import { ChaosRun, type ChaosOutcome, type ChaosProgress } from './chaos.coordinator.js';
+import { ChaosRun } from './chaos.coordinator.js';
+import type { ChaosOutcome, ChaosProgress } from './chaos.outcome.js';
 import { parseChaosOptions, USAGE, UsageError } from './chaos.options.js';
 
 const PLAIN_LINE_EVERY_MS = 5_000;

@@ -6,49 +6,17 @@ import { type INestApplicationContext, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { createConnection } from 'mysql2/promise';
 import type { ChaosOptions } from './chaos.options.js';
+import { type ChaosOutcome, type ChaosProgress, isClean, reportOf } from './chaos.outcome.js';
 import { WorkerProxies } from './fault.injector.js';
 import { type Episode, scheduleFaults } from './fault.schedule.js';
 import { readStores, waitUntilSettled } from './final.comparison.js';
 import { nowNs } from './history.js';
-import { judge, type Judgement } from './history.judge.js';
+import { judge } from './history.judge.js';
 import { itemModules } from './item.entity.js';
 import { OrphanReaper } from './orphan.reaper.js';
 import { ReplicaStalls, replicaTrouble } from './replica.link.js';
 import { StoreServers } from './store.servers.js';
 import { WorkerHandle } from './worker.handle.js';
-
-/** The figures that a run is judged by. */
-export interface ChaosReport {
-  writes: number;
-  acknowledged: number;
-  /** Of unknown fate to their caller: timed out, killed. */
-  unknown: number;
-  lost: number;
-  divergent: number;
-  stuck: number;
-  parkedWithoutCause: number;
-  keysChecked: number;
-  nonLinearizable: number;
-  kills: number;
-  /** Processes that ended by themselves, calls that did not end, faults that could not be carried out. */
-  failures: number;
-}
-
-export interface ChaosOutcome {
-  readonly report: ChaosReport;
-  readonly clean: boolean;
-  readonly judgement: Judgement;
-  readonly parked: readonly string[];
-  readonly folder: string;
-  readonly seconds: number;
-  readonly notes: readonly string[];
-  readonly failures: readonly string[];
-}
-
-export interface ChaosProgress {
-  say(line: string): void;
-  progress(text: string): void;
-}
 
 const DATABASE = 'chaos';
 const TICK_MS = 20;
@@ -276,30 +244,15 @@ export class ChaosRun {
       progress: (keys) => this.ui.progress(`checking histories: ${keys} keys`),
     });
     for (const key of judgement.undecided) this.failures.push(`the history of ${key} is too tangled to be checked`);
-    const report: ChaosReport = {
-      writes: judgement.writes,
-      acknowledged: judgement.acknowledged,
-      unknown: judgement.unknown,
-      lost: judgement.lost,
-      divergent: judgement.differences.length,
+    const report = reportOf(judgement, {
       stuck,
-      parkedWithoutCause: final.parked.length,
-      keysChecked: judgement.keysChecked,
-      nonLinearizable: judgement.nonLinearizable,
+      parked: final.parked.length,
       kills: this.kills,
       failures: this.failures.length,
-    };
-    const clean =
-      report.failures +
-        report.lost +
-        report.divergent +
-        report.stuck +
-        report.parkedWithoutCause +
-        report.nonLinearizable ===
-      0;
+    });
     const outcome: ChaosOutcome = {
       report,
-      clean,
+      clean: isClean(report),
       judgement,
       parked: final.parked,
       folder: this.folder,

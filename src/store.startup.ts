@@ -1,0 +1,122 @@
+import type { Logger } from '@nestjs/common';
+import type { Client } from '@elastic/elasticsearch';
+import type { DataSource } from 'typeorm';
+import type { ResolvedOptions } from './consistent.options.js';
+import { ensureIndex } from './elasticsearch/index.bootstrap.js';
+import { classifyFailure } from './elasticsearch/outcome.classifier.js';
+import type { EntityBinding } from './entity/entity.binding.js';
+import {
+  ConsistentError,
+  IndexUnavailableError,
+  InvalidOptionsError,
+  InvalidSchemaError,
+  StatementTimeoutError,
+} from './errors.js';
+import { isConnectionLost } from './mysql/mysql.errors.js';
+import { ParkedStore } from './mysql/parked.store.js';
+import { queryPrimary } from './mysql/statement.timeout.js';
+import { retryAtStartup } from './startup.retry.js';
+
+/** For one request at the start. A silent cluster must leave time for another try. */
+const MAX_BOOTSTRAP_REQUEST_MS = 10_000;
+const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
+
+/** What both stores must be like before a repository is used. Waits for stores that are still starting, `startupTimeoutMs` at most. */
+export class StoreStartup {
+  private readonly parked = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
+
+  constructor(
+    private readonly client: Client,
+    private readonly options: ResolvedOptions,
+    private readonly logger: Logger,
+  ) {}
+
+  /** One for each DataSource that was asked for. */
+  parkedStores(): readonly ParkedStore[] {
+    return [...this.parked.values()].map(({ store }) => store);
+  }
+
+  /** Checks the session and the table of parked rows, once for each DataSource. Throws `InvalidOptionsError` or `InvalidSchemaError`. */
+  async parkedStore(dataSource: DataSource): Promise<ParkedStore> {
+    let entry = this.parked.get(dataSource);
+    if (!entry) {
+      const store = new ParkedStore(dataSource);
+      const ready = this.withMysql(() => checkSession(dataSource).then(() => store.ensureTable()));
+      entry = { store, ready };
+      this.parked.set(dataSource, entry);
+    }
+    await entry.ready;
+    return entry.store;
+  }
+
+  /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
+  async prepareIndex({ alias, tombstones, options: { mappings, settings } }: EntityBinding): Promise<void> {
+    const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
+    // The client has no time limit of its own: one request that is never answered would keep the application from starting.
+    const requestTimeout = Math.max(MIN_BOOTSTRAP_REQUEST_MS, Math.min(MAX_BOOTSTRAP_REQUEST_MS, startupTimeoutMs / 3));
+    const client = this.client.child({ requestTimeout, maxRetries: 0 });
+    const index = {
+      alias,
+      ...(mappings ? { mappings } : {}),
+      ...(settings ? { settings } : {}),
+      gcDeletesMs,
+      createIndex,
+      durableTombstones: tombstones === 'durable',
+    };
+    const isFinal = (error: unknown) => error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
+    await retryAtStartup(() => ensureIndex(client, index), {
+      timeoutMs: startupTimeoutMs,
+      isFinal,
+      onRetry: ({ message }) =>
+        this.logger.warn(`Elasticsearch is not there yet (index "${alias}"); trying again: ${message}`),
+    }).catch((error: unknown) => {
+      if (isFinal(error)) throw error;
+      throw new IndexUnavailableError(
+        `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +
+          `${(error as Error).message}. Check \`elasticsearch.node\` and that the cluster is up.`,
+        { alias },
+        error,
+      );
+    });
+  }
+
+  /** A connection that breaks at the wrong moment must not end the start. What MySQL refuses is thrown at once. */
+  withMysql<T>(step: () => Promise<T>): Promise<T> {
+    return retryAtStartup(step, {
+      timeoutMs: this.options.startupTimeoutMs,
+      isFinal: (error) => !(error instanceof StatementTimeoutError) && !isConnectionLost(error),
+      onRetry: ({ message }) => this.logger.warn(`MySQL did not answer at the start; trying again: ${message}`),
+    });
+  }
+}
+
+/** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */
+async function checkSession(dataSource: DataSource): Promise<void> {
+  if (dataSource.options.type !== 'mysql' && dataSource.options.type !== 'mariadb') {
+    throw new InvalidOptionsError(`nest-consistent works on MySQL; this DataSource is ${dataSource.options.type}.`);
+  }
+  const { cache } = dataSource.options;
+  if (typeof cache === 'object' && cache.alwaysEnabled) {
+    throw new InvalidOptionsError(
+      'The DataSource caches every query (cache.alwaysEnabled): cached rows can be older than the index. Enable caching per query, for entities that are not consistent ones.',
+    );
+  }
+  const [session] = (await queryPrimary(
+    dataSource,
+    'SELECT @@character_set_results AS charset, VERSION() AS version',
+  )) as {
+    charset: string;
+    version: string;
+  }[];
+  if (session!.charset !== 'utf8mb4') {
+    throw new InvalidSchemaError(
+      `The connection's character set is ${session!.charset}, which cannot carry every text. Set charset: 'utf8mb4' in the DataSource's options.`,
+      { charset: session!.charset },
+    );
+  }
+  if (/mariadb/i.test(session!.version)) {
+    throw new InvalidOptionsError(
+      `The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`,
+    );
+  }
+}

@@ -1,3 +1,4 @@
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import { DocumentStore } from '../elasticsearch/document.store.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { Redriver } from '../settle/redriver.js';
@@ -197,7 +198,10 @@ export class AdoptionTable implements ChangeOutcomes {
     }
     const entity = this.context.binding.name;
     if (!this.refusals.has(documentId)) {
-      this.context.logger.error(`${entity} ${documentId}: its document is refused and left as it was: ${reason}`);
+      this.context.logger.error(
+        `${entity}: a document is refused and left as it was: ${logTextOf(reason)}`,
+        factsOf(this.context, { version }),
+      );
     }
     this.refusals.set(documentId, { entity, documentId, version, reason, at: Date.now() });
   }

@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { DocumentStore } from '../elasticsearch/document.store.js';
 import { BinlogConnectionError, InvalidSchemaError } from '../errors.js';
@@ -56,7 +57,7 @@ export class BackstopRun {
       maxQueuedBytes: options.maxQueuedBytes * LOG_SHARE,
       include: (schema, table) => watched.has(`${schema}.${table}`),
       onReconnect: ({ attempt, delayMs, error }) =>
-        logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${error.message}`),
+        logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${logTextOf(error)}`),
     });
     this.suspects = new SuspectTables({
       verify: (table, signal) => this.verify(table, signal),
@@ -115,7 +116,7 @@ export class BackstopRun {
       if (!leadership.signal.aborted)
         await this.keeper
           .save(true)
-          .catch((error: Error) => this.parts.logger.warn(`the last checkpoint was not saved: ${error.message}`));
+          .catch((error: Error) => this.parts.logger.warn(`the last checkpoint was not saved: ${logTextOf(error)}`));
     }
     if (this.failure) throw this.failure;
     if (!signal.aborted)
@@ -274,7 +275,7 @@ export class BackstopRun {
     const { options, registry, logger } = this.parts;
     const { signal } = this.abort;
     const harmless = (what: string, error: Error): void =>
-      logger.warn(`${what} failed and will be repeated: ${error.message}`);
+      logger.warn(`${what} failed and will be repeated: ${logTextOf(error)}`);
     const tasks = [
       this.every(options.checkpointIntervalMs, () => this.keeper.save(false)),
       this.every(options.indexCheckIntervalMs, () =>

@@ -1,7 +1,9 @@
+import { StormLogger } from '../observe/storm.logger.js';
+import { logTextOf } from '../observe/log.text.js';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@elastic/elasticsearch';
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { ConsistentService } from '../consistent.service.js';
@@ -41,7 +43,7 @@ const STOP_TIMEOUT_MS = 900;
  */
 @Injectable()
 export class BackstopService implements OnApplicationBootstrap, BeforeApplicationShutdown {
-  private readonly logger = new Logger('Backstop');
+  private readonly logger = new StormLogger('Backstop');
   private readonly meter: ConsistencyMeter;
   private readonly clock = new ServerClock();
   private state: BackstopState = 'stopped';
@@ -187,7 +189,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
         if (performance.now() - began > WELL_AFTER_MS) pauseMs = FIRST_PAUSE_MS;
         lost = error instanceof BinlogPositionLostError ? error.message : null;
         this.enter('failed', (error as Error).message);
-        this.logger.error(`failed and begins anew in ${pauseMs} ms: ${(error as Error).message}`);
+        this.logger.error(`failed and begins anew in ${pauseMs} ms: ${logTextOf(error)}`);
         await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
         pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS);
       }
@@ -207,7 +209,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
       connection: own,
       name: options.name,
       onRetry: ({ message }) => {
-        if (message !== told) this.logger.warn(`stands by, for MySQL cannot be reached: ${message}`);
+        if (message !== told) this.logger.warn(`stands by, for MySQL cannot be reached: ${logTextOf(message)}`);
         told = message;
       },
     });

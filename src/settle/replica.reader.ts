@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { isReplicated } from '../mysql/primary.connection.js';
@@ -35,7 +36,7 @@ export class ReplicaReader {
       return { value: await run(limitRunner(runner).manager) };
     } catch (error) {
       // A mistake in the query itself comes again, from the primary.
-      this.context.logger.debug(`${this.context.binding.name}: ${(error as Error).message}; the primary is read.`);
+      this.context.logger.debug(`${this.context.binding.name}: ${logTextOf(error)}; the primary is read.`);
       return null;
     } finally {
       // A silent connection would never become free.

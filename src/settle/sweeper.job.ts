@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import { Logger } from '@nestjs/common';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentService } from '../consistent.service.js';
@@ -47,7 +48,7 @@ export class SweeperJob {
     if (this.running) return;
     this.running = this.service
       .sweepInTurn(this.abort.signal)
-      .catch((error: unknown) => this.logger.error(`the sweeper failed: ${(error as Error).message}`))
+      .catch((error: unknown) => this.logger.error(`the sweeper failed: ${logTextOf(error)}`))
       .finally(() => {
         this.running = undefined;
       });

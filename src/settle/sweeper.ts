@@ -1,3 +1,4 @@
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { Unsettled } from './resolution.js';
 import { TombstonePurger } from './tombstone.purger.js';
@@ -30,27 +31,23 @@ export class Sweeper {
     return total;
   }
 
-  private settle(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
-    const { instruments, binding } = context;
-    if (!instruments.active) return this.settleOnce(context, signal);
-    return instruments.run('sweep', binding, 0, () => this.settleOnce(context, signal), {
-      outcomeOf: ({ failed }) => (failed > 0 ? 'failed' : 'ok'),
-    });
-  }
-
-  private async settleOnce(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
+  private async settle(context: EntityContext, signal?: AbortSignal): Promise<SweepResult> {
     const total: SweepResult = { claimed: 0, settled: 0, failed: 0, parked: 0 };
     const limits = context.options.sweeper || SWEEP_BY_HAND;
     for (let batch = 0; batch < limits.maxBatchesPerRun && !signal?.aborted; batch++) {
       const claimed = await context.store.claim(limits.batchSize, limits.leaseMs);
       if (claimed.length === 0) break;
       const keys = claimed.map(({ key }) => key);
-      const results = await context.settler.resolve(keys, {
-        purpose: 'sweep',
-        // The lease must outlast the work.
-        timeoutMs: Math.max(context.options.writeTimeoutMs, limits.leaseMs / 2),
-        claimed: new Map(claimed.map(({ key, version }) => [key.id, version])),
-      });
+      const settle = () =>
+        context.settler.resolve(keys, {
+          purpose: 'sweep',
+          // The lease must outlast the work.
+          timeoutMs: Math.max(context.options.writeTimeoutMs, limits.leaseMs / 2),
+          claimed: new Map(claimed.map(({ key, version }) => [key.id, version])),
+        });
+      // Not the sweep as a whole: one that finds nothing, each second, is not worth telling.
+      const { instruments, binding } = context;
+      const results = await (instruments.active ? instruments.run('sweep', binding, keys.length, settle) : settle());
       let failed = 0;
       for (const result of results.values()) {
         if (result instanceof Unsettled) failed++;
@@ -80,7 +77,8 @@ export class Sweeper {
       if (!failed) await this.purger.purgeWhenDue(context, signal);
     } catch (error) {
       context.logger.warn(
-        `${context.binding.name}: the sweep failed and will be repeated: ${(error as Error).message}`,
+        `${context.binding.name}: the sweep failed and will be repeated: ${logTextOf(error)}`,
+        factsOf(context),
       );
     }
     if (!failed) {

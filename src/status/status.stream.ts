@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import type { ServerResponse } from 'node:http';
 import { type BeforeApplicationShutdown, Injectable, Logger, ServiceUnavailableException } from '@nestjs/common';
 
@@ -96,7 +97,7 @@ export class StatusStream implements BeforeApplicationShutdown {
     try {
       this.send(`event: report\ndata: ${JSON.stringify(await this.view())}\n\n`);
     } catch (error) {
-      this.logger.error(`the report could not be made: ${(error as Error).message}`);
+      this.logger.error(`the report could not be made: ${logTextOf(error)}`);
     } finally {
       this.telling = false;
     }

@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import { Logger } from '@nestjs/common';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentRegistry } from '../consistent.registry.js';
@@ -71,7 +72,7 @@ export class VerificationJob {
         );
       } catch (error) {
         if (signal.aborted || error instanceof VerificationRunningError) continue;
-        this.logger.error(`${name}: the verification failed: ${(error as Error).message}`);
+        this.logger.error(`${name}: the verification failed: ${logTextOf(error)}`);
       }
     }
   }

@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import type { Client } from '@elastic/elasticsearch';
 import type { EntityContext } from '../entity/entity.context.js';
 import type { Redriver } from '../settle/redriver.js';
@@ -126,7 +127,7 @@ export class Verifier {
       await store.ensureTable();
       return store;
     } catch (error) {
-      logger.warn(`${binding.name}: verifications are not kept: ${(error as Error).message}`);
+      logger.warn(`${binding.name}: verifications are not kept: ${logTextOf(error)}`);
       return null;
     }
   }
@@ -144,6 +145,6 @@ async function resumeFrom(
 /** The record must not end the run. */
 async function keep({ binding, logger }: EntityContext, writing: Promise<void>): Promise<void> {
   await writing.catch((error: Error) =>
-    logger.warn(`${binding.name}: its verification was not kept: ${error.message}`),
+    logger.warn(`${binding.name}: its verification was not kept: ${logTextOf(error)}`),
   );
 }

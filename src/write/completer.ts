@@ -1,3 +1,4 @@
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext, Lane } from '../entity/entity.context.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
@@ -196,7 +197,8 @@ export class Completer {
 
   private notFlipped(context: EntityContext, error: unknown): void {
     context.logger.warn(
-      `${context.binding.name}: a decided write could not be flipped to commit and will be settled later: ${(error as Error).message}`,
+      `${context.binding.name}: a decided write could not be flipped to commit and will be settled later: ${logTextOf(error)}`,
+      factsOf(context),
     );
   }
 
@@ -270,7 +272,8 @@ export class Completer {
         await this.park(context, write, 'restore-refused', error).catch(() => undefined);
       }
       context.logger.warn(
-        `${context.binding.name}: a refused write could not be undone yet: ${(error as Error).message}`,
+        `${context.binding.name}: a refused write could not be undone yet: ${logTextOf(error)}`,
+        factsOf(context),
       );
     }
     return failed(notTaken(write, outcome as NotTaken));
@@ -278,17 +281,18 @@ export class Completer {
 
   /** `decider: 'mysql'`: the write stands, its document does not; a person must look. */
   private async parkRefused(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { key } = write;
     const { reason } = outcome as Extract<IndexOutcome, { kind: 'refused' }>;
     try {
       await this.park(context, write, 'document-refused', new Error(reason));
     } catch (error) {
       context.logger.warn(
-        `${context.binding.name}: a refused document could not be parked yet: ${(error as Error).message}`,
+        `${context.binding.name}: a refused document could not be parked yet: ${logTextOf(error)}`,
+        factsOf(context),
       );
     }
     context.logger.error(
-      `${context.binding.name} ${key.id}: Elasticsearch refuses the document of a decided write: ${reason}`,
+      `${context.binding.name}: Elasticsearch refuses the document of a decided write: ${logTextOf(reason)}`,
+      factsOf(context, { version: write.version }),
     );
     return DEFERRED;
   }

@@ -1,3 +1,4 @@
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import { randomBytes } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
 import type { BoundColumn } from '../entity/entity.binding.js';
@@ -183,7 +184,10 @@ export class LonePrepare {
     try {
       return await store.restore({ ...row, operation: pending.operation }, at);
     } catch (error) {
-      logger.warn(`${binding.name}: a write without a document could not be undone yet: ${(error as Error).message}`);
+      logger.warn(
+        `${binding.name}: a write without a document could not be undone yet: ${logTextOf(error)}`,
+        factsOf(this.context),
+      );
       return false;
     }
   }

@@ -1,3 +1,4 @@
+import { logTextOf } from '../observe/log.text.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
@@ -80,7 +81,7 @@ export async function commitPrepare(runner: QueryRunner, prepared: readonly Prep
   } catch (error) {
     // A subscriber's afterTransactionCommit threw: the transaction itself is committed.
     if (!runner.isTransactionActive) {
-      prepared[0]?.context.logger.error(`a subscriber failed after the commit: ${(error as Error).message}`);
+      prepared[0]?.context.logger.error(`a subscriber failed after the commit: ${logTextOf(error)}`);
       return;
     }
     const first = prepared[0];

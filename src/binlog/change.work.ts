@@ -72,7 +72,7 @@ export class ChangeWork {
     public kind: ChangeKind,
     /** The row as the log shows it; of a `gone` the row before. */
     public mark: GoneMark,
-    /** Of a `put`: the document without a marker; null where the row has none. */
+    /** Of a `put`: the document, with its marker once it has a version; null where the row has none. */
     public text: string | null,
     /** At least the key's columns. */
     public image: RowImage,

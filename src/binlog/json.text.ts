@@ -91,27 +91,46 @@ function literal(code: number): string {
 
 /** Header of an object or array: number of members, size in bytes, then the entries. */
 function objectText(bytes: Buffer, at: number, width: number, depth: number): string {
-  const count = bytes.readUIntLE(at, width);
+  const count = uint(bytes, at, width);
   const keys = at + 2 * width;
   const values = keys + count * (width + 2);
-  const members: string[] = [];
+  let text = '{';
   for (let index = 0; index < count; index += 1) {
     const entry = keys + index * (width + 2);
-    const start = at + bytes.readUIntLE(entry, width);
+    const start = at + uint(bytes, entry, width);
     const key = bytes.toString('utf8', start, start + bytes.readUInt16LE(entry + width));
-    members.push(`${JSON.stringify(key)}: ${entryText(bytes, at, values + index * (width + 1), width, depth)}`);
+    const value = entryText(bytes, at, values + index * (width + 1), width, depth);
+    text += `${index === 0 ? '' : ', '}${quotedKey(key)}: ${value}`;
   }
-  return `{${members.join(', ')}}`;
+  return `${text}}`;
 }
 
 function arrayText(bytes: Buffer, at: number, width: number, depth: number): string {
-  const count = bytes.readUIntLE(at, width);
+  const count = uint(bytes, at, width);
   const values = at + 2 * width;
-  const members: string[] = [];
+  let text = '[';
   for (let index = 0; index < count; index += 1) {
-    members.push(entryText(bytes, at, values + index * (width + 1), width, depth));
+    if (index > 0) text += ', ';
+    text += entryText(bytes, at, values + index * (width + 1), width, depth);
   }
-  return `[${members.join(', ')}]`;
+  return `${text}]`;
+}
+
+function uint(bytes: Buffer, at: number, width: number): number {
+  return width === 2 ? bytes.readUInt16LE(at) : bytes.readUInt32LE(at);
+}
+
+/** Every row of a table has the same keys. */
+const QUOTED = new Map<string, string>();
+const MAX_QUOTED = 1_000;
+const MAX_QUOTED_LENGTH = 64;
+
+function quotedKey(key: string): string {
+  const known = QUOTED.get(key);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(key);
+  if (QUOTED.size < MAX_QUOTED && key.length <= MAX_QUOTED_LENGTH) QUOTED.set(key, text);
+  return text;
 }
 
 /** Small values stand in the entry itself, others where it points to. */
@@ -119,7 +138,7 @@ function entryText(bytes: Buffer, parent: number, entry: number, width: number, 
   const kind = bytes[entry]!;
   const inline =
     (kind >= Kind.Literal && kind <= Kind.Uint16) || (width === 4 && (kind === Kind.Int32 || kind === Kind.Uint32));
-  return valueText(bytes, kind, inline ? entry + 1 : parent + bytes.readUIntLE(entry + 1, width), depth + 1);
+  return valueText(bytes, kind, inline ? entry + 1 : parent + uint(bytes, entry + 1, width), depth + 1);
 }
 
 /** Seven bits a byte, the lowest first. */

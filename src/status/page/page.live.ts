@@ -86,6 +86,8 @@ $('pause').addEventListener('click', () => {
   if (!paused) render();
 });
 addEventListener('resize', render);
+// Before it is drawn, for that measures.
+for (const id of ['main', 'foot']) $(id).classList.remove('waiting');
 render();
 connect();
 `;

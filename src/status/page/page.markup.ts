@@ -11,8 +11,8 @@ export const PAGE_MARKUP = `
     <button id="pause" type="button" aria-pressed="false">Pause</button>
   </div>
 </header>
-<main id="main" tabindex="-1">
-  <noscript><p class="note">This page needs JavaScript. The same figures as JSON are below this address, at <code>/report</code>.</p></noscript>
+<noscript><p class="note">This page needs JavaScript. The same figures as JSON are below this address, at <code>/report</code>.</p></noscript>
+<main id="main" class="waiting" tabindex="-1">
   <section aria-labelledby="verdict-title">
     <h2 id="verdict-title" class="hidden">Verdict</h2>
     <div id="verdict"></div><p id="announcement" class="hidden" role="status"></p>
@@ -22,5 +22,5 @@ export const PAGE_MARKUP = `
   <section aria-labelledby="entities-title"><h2 id="entities-title">Entities</h2><p id="sweeper" class="note"></p><div id="entities" class="cards"></div></section>
   <section aria-labelledby="parked-title"><h2 id="parked-title">Parked rows</h2><div id="parked"></div></section>
 </main>
-<footer><p id="updated" class="note"></p></footer>
+<footer id="foot" class="waiting"><p id="updated" class="note"></p></footer>
 `;

@@ -32,6 +32,8 @@ button { font: inherit; font-size: 0.875rem; min-width: 6rem; min-height: 2.25re
 main:focus { outline: none; }
 .skip { position: absolute; left: -99rem; background: var(--card); color: var(--text); padding: 0.5rem 1rem; }
 .skip:focus { left: 1rem; top: 0.5rem; z-index: 1; }
+/* The browser may paint before the script has filled the sections: what is seen then would jump. */
+.waiting { display: none; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 #verdict { min-height: 6.5rem; border: 1px solid var(--line); border-left: 0.5rem solid var(--soft); border-radius: 0.75rem; background: var(--card); padding: 0.8rem 1rem; }
 #verdict.well { border-left-color: var(--good); }

@@ -81,6 +81,7 @@ describe('the status page by itself', () => {
   let server: Server;
   let folder: string;
   let shown: StatusView = well;
+  let tell: () => void = () => {};
   const errors: string[] = [];
 
   beforeAll(async () => {
@@ -89,7 +90,8 @@ describe('the status page by itself', () => {
     server = createServer((request, response) => {
       if (request.url === '/page/events') {
         response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-        response.write(`event: report\ndata: ${JSON.stringify(shown)}\n\n`);
+        tell = () => response.write(`event: report\ndata: ${JSON.stringify(shown)}\n\n`);
+        tell();
       } else {
         // In two parts, as networks bring it: the browser paints the first before it has the script.
         const [markup, rest] = statusPage(shown).split(/(?=<script type)/, 2) as [string, string];
@@ -112,7 +114,11 @@ describe('the status page by itself', () => {
     const page = await browser.newPage({ viewport: SIZES[size], colorScheme, reducedMotion: 'reduce' });
     page.on('pageerror', (error) => errors.push(error.message));
     page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
-    await page.addInitScript(`window.jumps = 0;
+    await page.addInitScript(`window.jumps = window.heard = 0;
+      const listen = EventSource.prototype.addEventListener;
+      EventSource.prototype.addEventListener = function (type, listener) {
+        listen.call(this, type, (event) => { listener(event); if (type === 'report') window.heard++; });
+      };
       new PerformanceObserver((list) => { for (const shift of list.getEntries()) window.jumps += shift.value; })
         .observe({ type: 'layout-shift', buffered: true });`);
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/page`);
@@ -203,8 +209,15 @@ describe('the status page by itself', () => {
 
   it('keeps its figures still while it is paused', async () => {
     const page = await open(well, 'desktop', 'light');
-    await page.getByRole('button', { name: 'Pause' }).click();
-    expect(await page.getByRole('button', { name: 'Pause' }).getAttribute('aria-pressed')).toBe('true');
+    const pause = page.getByRole('button', { name: 'Pause' });
+    await pause.click();
+    expect(await pause.getAttribute('aria-pressed')).toBe('true');
+    shown = troubled;
+    tell();
+    await page.waitForFunction(`window.heard > 1`);
+    expect(await page.getByText('Not ready').count()).toBe(0);
+    await pause.click();
+    await page.getByText('Not ready').first().waitFor();
     await page.close();
   });
 });

@@ -1,4 +1,4 @@
-import { Logger } from '@nestjs/common';
+import type { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import type { BackstopStatus } from './binlog/backstop.status.js';
@@ -17,6 +17,7 @@ import { limitStatements, queryPrimary } from './mysql/statement.timeout.js';
 import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { Instruments } from './observe/instruments.js';
+import { StormLogger } from './observe/storm.logger.js';
 import { ReadRepairer } from './settle/read.repairer.js';
 import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
@@ -73,7 +74,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
   /** By alias: entities that share an index must agree. */
   private readonly tombstones = new Map<string, Tombstones>();
   private readonly durableTombstones = new Set<string>();
-  private readonly logger = new Logger('ConsistentModule');
+  private readonly logger: Logger = new StormLogger('ConsistentModule');
   private readonly registered = new Map<DataSource, Map<Function, Promise<EntityContext>>>();
   private readonly contexts: EntityContext[] = [];
   private readonly byRepository = new Map<ConsistentRepositoryClass, Map<string, EntityContext>>();

@@ -29,6 +29,15 @@ describe('the protocol, explored', () => {
     it.each(WITHOUT_TOMBSTONES.map((scenario) => [scenario.name, scenario] as const))('%s', (_name, scenario) => {
       expect(explore(scenario).violation?.what).toMatch(/^the stores differ: row null/);
     });
+
+    it.each(WITHOUT_TOMBSTONES.map((scenario) => [scenario.name, scenario] as const))(
+      'unless they are documents: %s',
+      (name, scenario) => {
+        const result = explore({ ...scenario, durable: true });
+        expect(told(name, result)).toBe('');
+        expect(result.complete).toBe(true);
+      },
+    );
   });
 
   // Stale? npm run explore -- --docs

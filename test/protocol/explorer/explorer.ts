@@ -17,6 +17,8 @@ export interface Scenario extends World {
   readonly duplicates?: boolean;
   /** Elasticsearch forgets tombstones: those that no older request can meet any more, or (`early`) any. */
   readonly forgetting?: boolean | 'early';
+  /** `tombstones: 'durable'`: a delete is a document, which nobody forgets. Only a purge takes it away, long after any older request. */
+  readonly durable?: boolean;
   /** How often the backstop may die, or get no answer. */
   readonly faults?: number;
 }
@@ -213,21 +215,25 @@ class Explorer {
 
   private forget(state: State): void {
     const { document, messages, processes, log } = state;
+    const { durable } = this.scenario;
     if (!this.scenario.forgetting || document.image !== null || document.version < 0) return;
     const forgotten = { ...state, document: { image: null, version: -1, restored: 0 } };
-    if (this.scenario.forgetting === 'early') return this.reach('Elasticsearch forgets the tombstone', forgotten);
+    if (this.scenario.forgetting === 'early' && !durable)
+      return this.reach('Elasticsearch forgets the tombstone', forgotten);
     const older = (version: number): boolean => version > 0 && version <= document.version;
     const underWay = processes.some(
       ({ at, version, settling, work }) =>
         (at === 'send' && older(version)) ||
         (at === 'drive' && older(work!.sent)) ||
-        (settling?.at === 'fence' && older(settling.row!.version)),
+        (settling?.at === 'fence' && older(settling.row!.version)) ||
+        // The purge comes so late that nobody is left who has read the row before.
+        (durable === true && settling?.row && older(settling.row.version)),
     );
     // What the backstop has not adopted yet is under way, unless it reads the row before.
     const toAdopt = ({ verdict, mark }: LogEntry): boolean => verdict === 'adopt' && older(mark.version + 1);
     if (!this.scenario.late && log.some(toAdopt)) return;
     if (underWay || messages.some((message) => !message.answer && older(message.version))) return;
-    this.reach('Elasticsearch forgets the tombstone', forgotten);
+    this.reach(durable ? 'the tombstone is purged' : 'Elasticsearch forgets the tombstone', forgotten);
   }
 
   /** Two of a kind are the same: the first begins first. */

@@ -34,7 +34,8 @@ const TOMBSTONES = `## The assumption, and its price
 
 The protocol assumes that Elasticsearch remembers a delete's version for as long as a request can be late (\`index.gc_deletes\`). Here it may
 forget at any time. Both ways to harm are documents without a row: readers of the row are right, readers of the index are not. That is why the
-library raises \`gc_deletes\` to an hour, limits a request's life, and why an index should be compared with its table from time to time.
+library raises \`gc_deletes\` to an hour, limits a request's life, and why an index should be compared with its table from time to time. With
+\`tombstones: 'durable'\` a delete is a document, which is not forgotten: then the same searches find nothing, to their ends.
 `;
 
 /** docs/mutants.md, from what the explorer finds now. */

@@ -25,6 +25,24 @@ const scenario = (
 
 const BY_MYSQL: Partial<Scenario> = { decider: 'mysql' };
 
+/** Elasticsearch forgets what it likes of its own tombstones. */
+const FORGETFUL: Partial<Scenario> = { forgetting: 'early' };
+
+/** The one assumption dropped: Elasticsearch forgets a delete while an older request is under way. These must violate. */
+export const WITHOUT_TOMBSTONES: readonly Scenario[] = [
+  scenario('a delete, and the late request of one who raced for its slot', 0, [save(1), remove], FORGETFUL),
+  scenario('an insert that was undone, and its late request', null, [insert(1), sweeper], FORGETFUL),
+];
+
+/** Deletes are documents, which are only purged: nothing may be found. */
+export const DURABLE: readonly Scenario[] = [
+  scenario('an update and a delete', 0, [save(1), remove], FORGETFUL),
+  scenario('an insert that is undone, and another', null, [insert(1), insert(2), sweeper], FORGETFUL),
+  scenario('a delete, an insert after it, an index reader', 0, [remove, insert(1), index], FORGETFUL),
+  scenario('an update and a soft removal', 0, [save(1), soft(2)], FORGETFUL),
+  scenario("decider 'mysql': an update and a delete", 0, [save(1), remove], { ...FORGETFUL, ...BY_MYSQL, busy: true }),
+].map((given) => ({ ...given, name: `durable tombstones: ${given.name}`, durable: true }));
+
 /** Small enough for every run of the tests. */
 export const SHORT: readonly Scenario[] = [
   scenario('an update under every answer', 0, [save(1), database, index], { refusals: true, busy: true }),
@@ -53,6 +71,7 @@ export const SHORT: readonly Scenario[] = [
   }),
   scenario("decider 'mysql': an update written over", 0, [save(1), save(2), database], BY_MYSQL),
   scenario("decider 'mysql': an update and a delete", 0, [save(1), remove, database], BY_MYSQL),
+  ...DURABLE,
   ...BACKSTOP_SMALL,
 ];
 
@@ -97,15 +116,5 @@ export const LONG: readonly Scenario[] = [
     refusals: true,
     busy: true,
     duplicates: true,
-  }),
-];
-
-/** The one assumption dropped: Elasticsearch forgets a delete while an older request is under way. These must violate. */
-export const WITHOUT_TOMBSTONES: readonly Scenario[] = [
-  scenario('a delete, and the late request of one who raced for its slot', 0, [save(1), remove], {
-    forgetting: 'early',
-  }),
-  scenario('an insert that was undone, and its late request', null, [insert(1), sweeper], {
-    forgetting: 'early',
   }),
 ];

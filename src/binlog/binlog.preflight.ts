@@ -58,11 +58,12 @@ export async function requirePreflight(query: SqlQuery, options: PreflightOption
   const findings = await preflight(query, options);
   const errors = findings.filter(({ severity }) => severity === 'error');
   if (errors.length > 0) {
-    const lines = errors.map(({ setting, found, wanted, fix }) => `- ${setting} is ${found}, wanted: ${wanted}. ${fix}`);
-    throw new BinlogPreflightError(
-      `The binlog backstop cannot rely on this MySQL server:\n${lines.join('\n')}`,
-      { findings },
+    const lines = errors.map(
+      ({ setting, found, wanted, fix }) => `- ${setting} is ${found}, wanted: ${wanted}. ${fix}`,
     );
+    throw new BinlogPreflightError(`The binlog backstop cannot rely on this MySQL server:\n${lines.join('\n')}`, {
+      findings,
+    });
   }
   return findings;
 }
@@ -79,7 +80,13 @@ function settingFindings(settings: Settings): PreflightFinding[] {
     const found = settings[setting];
     // A server that does not know a setting does not do what it switches on.
     if (found === undefined || found.toUpperCase() === wanted) return;
-    findings.push({ setting, found: found === '' ? "''" : found, wanted: wanted === '' ? "''" : wanted, fix, severity });
+    findings.push({
+      setting,
+      found: found === '' ? "''" : found,
+      wanted: wanted === '' ? "''" : wanted,
+      fix,
+      severity,
+    });
   };
   const persist = (setting: string, value: string): string => `SET PERSIST ${setting} = ${value};`;
   want('log_bin', 'ON', 'error', 'Start mysqld with: log-bin = binlog');
@@ -99,7 +106,10 @@ const GTID_MODES = ['OFF', 'OFF_PERMISSIVE', 'ON_PERMISSIVE', 'ON'];
 /** It can be changed by one step at a time only, and not to ON before consistency is enforced. */
 function gtidSteps(mode = 'OFF'): string {
   const steps = GTID_MODES.slice(GTID_MODES.indexOf(mode.toUpperCase()) + 1);
-  return ['SET PERSIST enforce_gtid_consistency = ON;', ...steps.map((step) => `SET PERSIST gtid_mode = ${step};`)].join(' ');
+  return [
+    'SET PERSIST enforce_gtid_consistency = ON;',
+    ...steps.map((step) => `SET PERSIST gtid_mode = ${step};`),
+  ].join(' ');
 }
 
 function retentionFindings(settings: Settings, minSeconds: number): PreflightFinding[] {

@@ -9,7 +9,7 @@ import { Product, product, productRepository } from '../../support/product.js';
 import { elasticsearchUrl } from '../../support/servers.js';
 
 const APP = fileURLToPath(new URL('./fixture/app.mjs', import.meta.url));
-const LONG_MS = 120_000;
+const LONG_MS = 600_000;
 
 describe('nest-consistent', () => {
   let stores: Stores;

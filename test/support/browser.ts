@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 import { which } from '../../tools/servers/child.process.mjs';
@@ -53,13 +53,17 @@ async function unpacked(): Promise<Program> {
     reporter: createReporter(),
     finish: async (folder: string) => {
       const { libraries, loader } = loaderPaths();
+      // Chromium looks for its data beside the running program, and that is the loader.
+      await copyFile(join(folder, loader), join(folder, 'usr/lib/chromium/loader.so'));
+      await chmod(join(folder, 'usr/lib/chromium/loader.so'), 0o755);
+      const paths = [libraries, 'usr/lib/chromium', `${libraries}/pulseaudio`].map((path) => `$home/${path}`).join(':');
       const starter = join(folder, 'start.sh');
       const script = [
         '#!/bin/sh',
         'home=$(dirname "$(readlink -f "$0")")',
         // Fonts come from the unpacked packages as well.
         'export FONTCONFIG_PATH="$home/etc/fonts" XDG_DATA_HOME="$home/usr/share"',
-        `exec "$home/${loader}" --library-path "$home/${libraries}:$home/usr/lib/chromium" "$home/usr/lib/chromium/chromium" "$@"`,
+        `exec "$home/usr/lib/chromium/loader.so" --library-path "${paths}" "$home/usr/lib/chromium/chromium" "$@"`,
       ];
       await writeFile(starter, `${script.join('\n')}\n`);
       await chmod(starter, 0o755);

@@ -35,9 +35,9 @@ export interface BackstopModuleOptions {
   entities?: readonly string[];
   /** Verifies every table when there is no checkpoint yet: what was changed before is not in the log's reach. Default false. */
   verifyAtFirstStart?: boolean;
-  /** Bytes of row changes held in memory, those from the log and those on their way alike. Default 4,194,304 (4 MiB). */
+  /** Bytes of row changes held in memory, those from the log and those on their way alike. Default 8,388,608 (8 MiB). */
   maxQueuedBytes?: number;
-  /** Most documents in one bulk request. 1 … 10,000. Default 500. */
+  /** Most documents in one bulk request. 1 … 10,000. Default 1,000. */
   maxBulkItems?: number;
   /** Largest bulk request, in bytes. Default 5,242,880 (5 MiB). */
   maxBulkBytes?: number;
@@ -101,8 +101,8 @@ const schema = z.strictObject({
     .default('checkpoint-or-now'),
   entities: z.array(z.string().min(1)).min(1).optional(),
   verifyAtFirstStart: z.boolean().default(false),
-  maxQueuedBytes: z.number().int().min(65_536).max(8_589_934_592).default(4_194_304),
-  maxBulkItems: z.number().int().min(1).max(10_000).default(500),
+  maxQueuedBytes: z.number().int().min(65_536).max(8_589_934_592).default(8_388_608),
+  maxBulkItems: z.number().int().min(1).max(10_000).default(1_000),
   maxBulkBytes: z.number().int().min(1_024).max(104_857_600).default(5_242_880),
   maxParallelBulks: z.number().int().min(1).max(16).default(3),
   requestTimeoutMs: ms(100, 300_000).default(10_000),

@@ -7,6 +7,7 @@ import type { Finding } from './finding.js';
 
 /** A request that start-up would send. */
 interface Wanted {
+  readonly method?: 'POST';
   readonly path: string;
   readonly body: unknown;
   readonly problem: string;
@@ -33,6 +34,7 @@ export async function indexFindings(
       ...(table.settings ? { settings: table.settings } : {}),
       gcDeletesMs: options.gcDeletesMs,
       createIndex: true,
+      durableTombstones: table.durableTombstones,
     });
   } catch (error) {
     if (error instanceof IndexMissing) return [missing(subject, alias, options, table.metadata !== null)];
@@ -65,16 +67,23 @@ function rehearsal(client: Client, wanted: Wanted[]): Client {
         body: settings,
         problem: 'gc_deletes is too short: deletes are forgotten before late requests arrive',
       }),
+    updateAliases: async (body: unknown) =>
+      wanted.push({
+        method: 'POST',
+        path: '_aliases',
+        body,
+        problem: 'the alias does not hide durable tombstones from searches',
+      }),
   };
   return { indices } as unknown as Client;
 }
 
 function asFinding(subject: string): (wanted: Wanted) => Finding {
-  return ({ path, body, problem }) => ({
+  return ({ method = 'PUT', path, body, problem }) => ({
     severity: 'warning',
     subject,
     problem: `${problem}; the application mends it at its next start`,
-    fix: `PUT ${path} ${JSON.stringify(body)}`,
+    fix: `${method} ${path} ${JSON.stringify(body)}`,
   });
 }
 

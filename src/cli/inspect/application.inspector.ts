@@ -48,7 +48,7 @@ function unique(registrations: readonly Registration[]): Registration[] {
 /** @throws InvalidSchemaError where the entity has no consistency columns */
 function tableOf({ definition, dataSource, dataSourceName }: Registration): InspectedTable {
   const metadata = dataSource.getMetadata(definition.entity);
-  const { index, mappings, settings } = definition.options;
+  const { index, mappings, settings, tombstones } = definition.options;
   return {
     name: metadata.name,
     metadata,
@@ -61,5 +61,6 @@ function tableOf({ definition, dataSource, dataSourceName }: Registration): Insp
     alias: typeof index === 'function' ? index(dataSourceName) : index,
     mappings,
     settings,
+    durableTombstones: tombstones === 'durable',
   };
 }

@@ -21,6 +21,7 @@ export interface InspectedTable {
   readonly alias: string | null;
   readonly mappings: estypes.MappingTypeMapping | undefined;
   readonly settings: estypes.IndicesIndexSettings | undefined;
+  readonly durableTombstones: boolean;
 }
 
 /** What is looked at: nothing of it was checked, prepared or started. */

@@ -28,6 +28,7 @@ export async function inspectUrls({ mysql, elasticsearch, table, index }: CliTar
       alias: index ?? null,
       mappings: undefined,
       settings: undefined,
+      durableTombstones: false,
     });
   }
   const node = { node: elasticsearch ?? 'http://localhost:9200', requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 };

@@ -31,6 +31,12 @@ function runChaos(json: string, profile: Profile, writes: number): Promise<Ended
   });
 }
 
+/** What was wrong, and where the histories are; the progress says nothing that helps. */
+function verdictOf(output: string): string {
+  const lines = output.split('\n').filter((line) => !/^\d+ s: \d+ of/.test(line));
+  return lines.reverse().join('\n').slice(0, 8_000);
+}
+
 describe('chaos, short', () => {
   it.each([
     ['when', writes],
@@ -43,8 +49,7 @@ describe('chaos, short', () => {
       try {
         const json = join(folder, 'report.json');
         const { status, output } = await runChaos(json, profile, writes);
-        // The output says what was wrong, and where the histories are.
-        if (status !== 0) throw new Error(`npm run chaos ended with ${status}:\n${output.slice(-8_000)}`);
+        if (status !== 0) throw new Error(`npm run chaos ended with ${status}:\n${verdictOf(output)}`);
         const report = JSON.parse(readFileSync(json, 'utf8')) as Record<string, number>;
         expect(report).toMatchObject({
           lost: 0,

@@ -2,7 +2,6 @@ import {
   type BeforeApplicationShutdown,
   type DynamicModule,
   type InjectionToken,
-  Logger,
   Module,
   type ModuleMetadata,
   type OnApplicationBootstrap,
@@ -27,6 +26,7 @@ import { ConsistentRegistry } from './consistent.registry.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { ConsistentService } from './consistent.service.js';
 import { ConsistentEvents } from './observe/consistent.events.js';
+import { StormLogger } from './observe/storm.logger.js';
 import { traceSteps } from './observe/tracing.js';
 import { ReadRepairInterceptor } from './settle/read-repair.interceptor.js';
 import { SweeperJob } from './settle/sweeper.job.js';
@@ -52,7 +52,7 @@ export interface ConsistentFeatureOptions extends Pick<ModuleMetadata, 'imports'
 class ConsistentLifecycle
   implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown
 {
-  private readonly logger = new Logger('ConsistentModule');
+  private readonly logger = new StormLogger('ConsistentModule');
   private readonly job: SweeperJob;
   private readonly verification: VerificationJob;
   private untrace: (() => void) | undefined;

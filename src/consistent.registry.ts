@@ -1,6 +1,7 @@
 import type { Logger } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
+import type { ResolvedBackstopOptions } from './binlog/backstop.options.js';
 import type { BackstopStatus } from './binlog/backstop.status.js';
 import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf } from './consistent.decorator.js';
 import type { ResolvedOptions } from './consistent.options.js';
@@ -34,6 +35,8 @@ import { Writer } from './write/writer.js';
 export interface BackstopView {
   readonly name: string;
   readonly dataSource: string;
+  /** @internal For the command line, which looks at the checkpoint without leading. */
+  readonly options?: ResolvedBackstopOptions;
   status(): BackstopStatus;
 }
 

@@ -43,6 +43,16 @@ export class IndexUnavailableError extends ConsistentError {
 }
 
 /**
+ * Elasticsearch refuses who asks: the API key or user is wrong, expired or revoked (401), lacks a privilege or is kept out by a block
+ * on the index (403), or its certificate is not trusted. Nothing was done; the row of a write was restored, or stays decided under
+ * `decider: 'mysql'`. Do: mend the credentials, the privilege (the message names it), the block, or `elasticsearch.tls.ca`; then try again.
+ */
+export class IndexAccessError extends ConsistentError {
+  readonly code = 'INDEX_ACCESS';
+  readonly retryable = false;
+}
+
+/**
  * The write took longer than its deadline and somebody else settled it as not happened.
  * Do: try again; raise `deadlineMs` if it happens often.
  */

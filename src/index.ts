@@ -60,6 +60,7 @@ export {
   CheckpointBehindError,
   ConsistentError,
   ImportStoppedError,
+  IndexAccessError,
   IndexRejectedError,
   IndexUnavailableError,
   IndexMissingError,

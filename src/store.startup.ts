@@ -3,10 +3,12 @@ import type { Client } from '@elastic/elasticsearch';
 import type { DataSource } from 'typeorm';
 import type { ResolvedOptions } from './consistent.options.js';
 import { ensureIndex } from './elasticsearch/index.bootstrap.js';
+import { isCertificateRefused } from './certificate.errors.js';
 import { classifyFailure } from './elasticsearch/outcome.classifier.js';
 import type { EntityBinding } from './entity/entity.binding.js';
 import {
   ConsistentError,
+  IndexAccessError,
   IndexUnavailableError,
   InvalidOptionsError,
   InvalidSchemaError,
@@ -63,8 +65,8 @@ export class StoreStartup {
       createIndex,
       durableTombstones: tombstones === 'durable',
     };
-    const isFinal = (error: unknown) => error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
-    await retryAtStartup(() => ensureIndex(client, index), {
+    const prepare = () => ensureIndex(client, index).catch((error: unknown) => Promise.reject(explained(error, alias)));
+    await retryAtStartup(prepare, {
       timeoutMs: startupTimeoutMs,
       isFinal,
       onRetry: ({ message }) =>
@@ -88,6 +90,25 @@ export class StoreStartup {
       onRetry: ({ message }) => this.logger.warn(`MySQL did not answer at the start; trying again: ${message}`),
     });
   }
+}
+
+/** Whether another try would end the same. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ConsistentError || classifyFailure(error).kind === 'refused';
+}
+
+/** Who may not in, and who is not whom it says it is, is told apart from a cluster that is still starting. */
+function explained(error: unknown, alias: string): unknown {
+  const outcome = classifyFailure(error);
+  if (error instanceof ConsistentError || outcome.kind !== 'unavailable' || !outcome.denied) return error;
+  const mend = isCertificateRefused(error)
+    ? 'Its certificate is not trusted: give the CA that signed it in `elasticsearch.tls.ca`, and name the host as the certificate does.'
+    : 'Check the API key or the user in `elasticsearch.auth` (expired, revoked?) and its privileges: docs/operations.md lists them.';
+  return new IndexAccessError(
+    `Elasticsearch does not let the index "${alias}" be prepared: ${outcome.reason}. ${mend}`,
+    { alias },
+    error,
+  );
 }
 
 /** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */

@@ -58,12 +58,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     this.meter = new ConsistencyMeter({ now: () => this.clock.now() });
     this.startFrom = parts.options.startFrom;
     const { name, dataSource } = parts.options;
-    parts.registry.backstops.add({ name, dataSource, status: () => this.status() });
-  }
-
-  /** @internal For the command line, which looks at the checkpoint without leading. */
-  get options(): ResolvedBackstopOptions {
-    return this.parts.options;
+    parts.registry.backstops.add({ name, dataSource, options: parts.options, status: () => this.status() });
   }
 
   /** `backstopState`, `backstopToVerify`, `backstopLag` and `backstopRecovered` are emitted here. */

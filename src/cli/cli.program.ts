@@ -3,9 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Logger } from '@nestjs/common';
 import { CommandFactory } from 'nest-commander';
 import { InvalidOptionsError } from '../errors.js';
+import { adviceFor } from './access.advice.js';
 import { CliModule } from './cli.module.js';
 import { commandFirst } from './cli.arguments.js';
 import { ExitCode, exitCodeOf } from './exit.codes.js';
+import { printable } from './output/printable.text.js';
 import { Output } from './output/output.js';
 import { StderrLogger } from './output/stderr.logger.js';
 
@@ -82,6 +84,8 @@ function tell(error: unknown, verbose: boolean): void {
   const known = exitCodeOf(error) !== ExitCode.internal;
   // What Node says of a refused connection can be a code alone.
   const text = message || ((error as { code?: string }).code ?? name);
-  process.stderr.write(`nest-consistent: ${verbose || !known ? stack : text}\n`);
+  process.stderr.write(`nest-consistent: ${printable(String(verbose || !known ? stack : text))}\n`);
+  const advice = adviceFor(error);
+  if (advice && !text.includes(advice)) process.stderr.write(`${advice}\n`);
   if (error instanceof InvalidOptionsError && !verbose) process.stderr.write('See nest-consistent --help.\n');
 }

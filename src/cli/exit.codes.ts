@@ -1,3 +1,4 @@
+import { isCertificateRefused } from '../certificate.errors.js';
 import { ConsistentError } from '../errors.js';
 
 /** What the command's end means to a script. */
@@ -21,16 +22,17 @@ export const ExitCode = {
 } as const;
 
 const USAGE = new Set(['INVALID_OPTIONS', 'INVALID_GTID_SET']);
-const UNREACHABLE = new Set(['INDEX_UNAVAILABLE', 'STATEMENT_TIMEOUT', 'BINLOG_ACCESS', 'BINLOG_CONNECTION']);
-const NETWORK_CODE = /^(?:E(?:CONN|HOST|NET|ADDR|PIPE|TIMEDOUT|NOTFOUND|AI_)\w*|PROTOCOL_\w+)$/;
-/** Unknown database, wrong user or password, and rights that are missing. */
-const ACCESS_ERRNOS = new Set([1044, 1045, 1049, 1142, 1143, 1227, 1698]);
+const UNREACHABLE = new Set(['INDEX_UNAVAILABLE', 'INDEX_ACCESS', 'STATEMENT_TIMEOUT', 'BINLOG_ACCESS', 'BINLOG_CONNECTION']);
+const NETWORK_CODE = /^(?:E(?:CONN|HOST|NET|ADDR|PIPE|TIMEDOUT|NOTFOUND|AI_)\w*|(?:PROTOCOL|HANDSHAKE)_\w+)$/;
+/** Unknown database, wrong user or password, rights that are missing, and a connection without TLS where MySQL wants it. */
+const ACCESS_ERRNOS = new Set([1044, 1045, 1049, 1142, 1143, 1227, 1698, 3159]);
 const CLIENT_ERRORS = new Set(['ConnectionError', 'TimeoutError', 'NoLivingConnectionsError']);
 const REFUSED_STATUS = new Set([401, 403]);
 
 /** Which code an error ends the command with. Causes count too: clients wrap what the network said. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConsistentError && USAGE.has(error.code)) return ExitCode.usage;
+  if (isCertificateRefused(error)) return ExitCode.unreachable;
   for (let one = error, depth = 0; one && depth < 5; one = causeOf(one), depth++) {
     if (isUnreachable(one)) return ExitCode.unreachable;
   }

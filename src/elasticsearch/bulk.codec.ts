@@ -4,19 +4,43 @@ import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 const MAX_ID_BYTES = 512;
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
+/** An item's lines as they go to Elasticsearch, a piece of a larger buffer. What is in it must not change until it was sent. */
+export class EncodedLines {
+  constructor(
+    readonly buffer: Buffer,
+    readonly start: number,
+    readonly end: number,
+  ) {}
+}
+
+/**
+ * A put whose lines were written when its document was made: where there are very many, a text of each in between is the dearest
+ * part of it. Whoever makes one answers for what is in it: `PUT_LINE`, and a document on one line.
+ */
+export interface EncodedWrite {
+  readonly id: string;
+  readonly version: number;
+  readonly body: EncodedLines;
+}
+
+export type BulkWrite = DocumentWrite | EncodedWrite;
+
 /** One item of a bulk, ready to send, and its place in the caller's list. */
 export interface BulkItem {
   readonly position: number;
-  readonly write: DocumentWrite;
-  readonly lines: string;
+  readonly write: BulkWrite;
+  readonly lines: string | EncodedLines;
   readonly bytes: number;
 }
+
+/** The line before a put's document, without what stands between: the id as JSON, and the version. */
+export const PUT_LINE = ['{"index":{"_id":', ',"version":', ',"version_type":"external"}}\n'] as const;
 
 /**
  * Why a write cannot be sent, or null. Checked here because Elasticsearch answers these with a 400 for the whole bulk,
  * which would hit its neighbours.
  */
-export function refusalBeforeSending(write: DocumentWrite): IndexOutcome | null {
+export function refusalBeforeSending(write: BulkWrite): IndexOutcome | null {
   const { id, version, body } = write;
   if (id === '') return refused('invalid_id', 'the document id is empty');
   // At most 3 bytes for each UTF-16 unit: the exact count is only needed for long ids.
@@ -27,7 +51,7 @@ export function refusalBeforeSending(write: DocumentWrite): IndexOutcome | null 
   if (!Number.isSafeInteger(version) || version < 0) {
     return refused('invalid_version', `version ${version} is not a safe integer`);
   }
-  if (body !== null && !/^\s*\{/.test(body)) {
+  if (typeof body === 'string' && !/^\s*\{/.test(body)) {
     return refused('invalid_document', 'the document is not the JSON text of an object');
   }
   return null;
@@ -41,11 +65,13 @@ function refused(type: string, reason: string): IndexOutcome {
  * The item's NDJSON lines. The document is spliced in as it is: parsing it again could change numbers. `tombstone`: the index's default
  * pipeline, which may demand or add fields, is not for it.
  */
-export function encodeItem(write: DocumentWrite, position: number, tombstone = false): BulkItem {
+export function encodeItem(write: BulkWrite, position: number, tombstone = false): BulkItem {
+  const { body } = write;
+  if (body instanceof EncodedLines) return { position, write, lines: body, bytes: body.end - body.start };
   const id = JSON.stringify(write.id);
   const pipeline = tombstone ? ',"pipeline":"_none"' : '';
   const meta = `{"_id":${id},"version":${write.version},"version_type":"external"${pipeline}}`;
-  const lines = write.body === null ? `{"delete":${meta}}\n` : `{"index":${meta}}\n${oneLine(write.body)}\n`;
+  const lines = body === null ? `{"delete":${meta}}\n` : `{"index":${meta}}\n${oneLine(body)}\n`;
   return { position, write, lines, bytes: Buffer.byteLength(lines) };
 }
 
@@ -65,10 +91,33 @@ export function guardItems(items: readonly BulkItem[]): 0 | 1 {
  * from doing so; where there is no put, an empty update of the first document is added. It changes nothing: the
  * document is missing, or there is nothing to change. The same id means the same shard, so it costs no more waiting.
  */
-export function encodeBulk(items: readonly BulkItem[]): string {
+export function encodeBulk(items: readonly BulkItem[]): string | Buffer {
+  if (items.some(({ lines }) => typeof lines !== 'string')) return joined(items);
   const lines = items.map((item) => item.lines).join('');
   if (guardItems(items) === 0) return lines;
   return `${lines}{"update":{"_id":${JSON.stringify(items[0]?.write.id)},"require_alias":true}}\n{"doc":{}}\n`;
+}
+
+/** Lines that stand one after the other are one piece; where all do, nothing is copied. */
+function joined(items: readonly BulkItem[]): Buffer {
+  const pieces: Buffer[] = [];
+  let buffer: Buffer | null = null;
+  let [start, end] = [0, 0];
+  for (const { lines } of items) {
+    const { buffer: its, start: from, end: to } = typeof lines === 'string' ? linesOf(lines) : lines;
+    if (its !== buffer || from !== end) {
+      if (buffer) pieces.push(buffer.subarray(start, end));
+      [buffer, start] = [its, from];
+    }
+    end = to;
+  }
+  if (buffer) pieces.push(buffer.subarray(start, end));
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+}
+
+function linesOf(text: string): EncodedLines {
+  const buffer = Buffer.from(text);
+  return new EncodedLines(buffer, 0, buffer.length);
 }
 
 /** Cuts items into bulks of at most so many bytes and items. An item larger than that travels alone. */

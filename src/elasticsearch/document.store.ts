@@ -3,7 +3,7 @@ import { ConsistentError } from '../errors.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { encodeBulk, encodeItem, guardItems, refusalBeforeSending, splitBulk } from './bulk.codec.js';
-import type { BulkItem } from './bulk.codec.js';
+import type { BulkItem, BulkWrite } from './bulk.codec.js';
 import { readFetched, readSlot, SLOT_FIELDS } from './mget.reader.js';
 import type { FetchedDocument } from './mget.reader.js';
 import { classifyBulkItem, classifyFailure } from './outcome.classifier.js';
@@ -63,8 +63,10 @@ const MAX_SPLITS = 50;
 const MGET_IDS = 500;
 /** Whole documents can be large: fewer in one answer. */
 const FETCH_IDS = 100;
-const BULK_ANSWER =
-  'error,status,items.*._index,items.*._id,items.*._version,items.*.status,items.*.result,items.*.error.type,items.*.error.reason';
+const PUTS_ANSWER = 'error,status,items.*._id,items.*._version,items.*.status,items.*.error.type,items.*.error.reason';
+/** Of deletes more is asked: one is let through to an index that took the alias's name, and a missing document has a status of its own. */
+const BULK_ANSWER = `${PUTS_ANSWER},items.*._index,items.*.result`;
+const APPLIED: IndexOutcome = { kind: 'applied' };
 const MGET_ANSWER =
   'error,status,docs._index,docs._id,docs._version,docs.found,docs._source,docs.error.type,docs.error.reason';
 
@@ -96,7 +98,7 @@ export class DocumentStore {
    * Elasticsearch or the network: whatever happens is an outcome. Writes that cannot be sent (empty or over-long id, a
    * version that is no safe integer, a body that is no JSON object) are `refused` without harm to their neighbours.
    */
-  async write(index: string, writes: readonly DocumentWrite[], options: WriteOptions = {}): Promise<IndexOutcome[]> {
+  async write(index: string, writes: readonly BulkWrite[], options: WriteOptions = {}): Promise<IndexOutcome[]> {
     const outcomes: IndexOutcome[] = Array.from({ length: writes.length });
     const items: BulkItem[] = [];
     for (const [position, write] of writes.entries()) {
@@ -132,7 +134,7 @@ export class DocumentStore {
     return { purged: outcomes.filter(({ kind }) => kind === 'applied').length, full: items.length >= size };
   }
 
-  private itemOf(index: string, write: DocumentWrite, position: number): BulkItem {
+  private itemOf(index: string, write: BulkWrite, position: number): BulkItem {
     const tombstone = write.body === null && this.options.durableTombstones?.has(index) === true;
     if (!tombstone) return encodeItem(write, position);
     return encodeItem({ ...write, body: tombstoneText(write.version, Date.now()) }, position, true);
@@ -217,7 +219,7 @@ export class DocumentStore {
       require_alias: 'true',
       // Elasticsearch must not go on trying long after we have given up.
       timeout: `${timeoutMs}ms`,
-      filter_path: BULK_ANSWER,
+      filter_path: part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER,
     };
     if (options.refresh) querystring['refresh'] = String(options.refresh);
     const params = {
@@ -302,9 +304,24 @@ function sendOptions(timeoutMs: number, options: StoreCallOptions): SendOptions 
 function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[], outcomes: IndexOutcome[]): void {
   const items = (answer as { items?: unknown } | null | undefined)?.items;
   const usable = Array.isArray(items) && items.length === part.length + guardItems(part);
-  for (const [at, { position, write }] of part.entries()) {
-    outcomes[position] = usable
-      ? classifyBulkItem(items[at], write, index)
-      : { kind: 'unknown', reason: 'the answer to the bulk request has the wrong number of items' };
+  for (let at = 0; at < part.length; at++) {
+    const { position, write } = part[at]!;
+    if (!usable) {
+      outcomes[position] = { kind: 'unknown', reason: 'the answer to the bulk request has the wrong number of items' };
+    } else if (isTakenPut(items[at], write)) outcomes[position] = APPLIED;
+    // Only whether there is a body is looked at.
+    else outcomes[position] = classifyBulkItem(items[at], write as DocumentWrite, index);
   }
+}
+
+/** Nearly every item is one. `require_alias` keeps a put from an index that took the alias's name. */
+function isTakenPut(item: unknown, { id, version, body }: BulkWrite): boolean {
+  const put = (item as { index?: { _id?: unknown; _version?: unknown; status?: unknown; error?: unknown } } | null)?.index;
+  return (
+    body !== null &&
+    put?._id === id &&
+    put._version === version &&
+    (put.status === 201 || put.status === 200) &&
+    put.error === undefined
+  );
 }

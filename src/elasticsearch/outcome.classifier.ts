@@ -1,4 +1,5 @@
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import { CERTIFICATE_CODES, CERTIFICATE_MESSAGES, isCertificateRefused } from '../certificate.errors.js';
 import { SendFailure } from './send.failure.js';
 
 /**
@@ -23,19 +24,7 @@ const NEVER_CONNECTED_CODES = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
-  // Certificates are checked before the first byte of a request is written.
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'CERT_REVOKED',
-  'CERT_UNTRUSTED',
-  'CERT_REJECTED',
-  'INVALID_CA',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  ...CERTIFICATE_CODES,
 ]);
 
 /**
@@ -47,8 +36,7 @@ const NEVER_CONNECTED_MESSAGES = [
   /^getaddrinfo (ENOTFOUND|EAI_AGAIN) /,
   /^Connect Timeout Error\b/,
   /^Client network socket disconnected before secure TLS connection was established/,
-  /^Hostname\/IP does not match certificate's altnames/,
-  /^(self[- ]signed certificate|unable to (verify the first|get local issuer|get issuer) certificate|certificate has expired)/,
+  ...CERTIFICATE_MESSAGES,
 ];
 
 /**
@@ -56,7 +44,11 @@ const NEVER_CONNECTED_MESSAGES = [
  * headers or declared length, before it forwarded anything. 403, 404 and 409 are not here: content filters may block the
  * *answer* with 403 after the request was executed, and a 404 or 409 may be about anything.
  */
-const REFUSED_BEFORE_FORWARDING = new Set([400, 401, 405, 407, 411, 413, 414, 431]);
+const REFUSED_BEFORE_FORWARDING = new Set([400, 405, 411, 413, 414, 431]);
+/** Elasticsearch refuses the user or the key, or the index is closed to writes: checked before anything is done, whatever the document. */
+const DENIED = new Set([401, 403]);
+/** The same, said by something in front; a 403 of that may be about the answer. */
+const DENIED_IN_FRONT = new Set([401, 407]);
 
 interface ErrorBody {
   readonly type: string;
@@ -101,6 +93,7 @@ function failedItem(status: number, { type, reason }: ErrorBody): IndexOutcome {
   if (status === 409 && type === 'version_conflict_engine_exception') return { kind: 'conflict' };
   // The last of the tries that the coordinating node made was answered so; the ones before it may have been applied.
   if (status === 429 || status === 503) return { kind: 'unavailable', certain: false, reason: `${type}: ${reason}` };
+  if (DENIED.has(status) && type !== '') return denied(`${type}: ${reason}`);
   // A 404 of a shard that moves away can follow an inner try that was applied; a missing index or alias cannot.
   const gone = type === 'index_not_found_exception' || type === 'alias_not_found_exception';
   const refused = status >= 400 && status < 500 && status !== 408 && status !== 409 && (status !== 404 || gone);
@@ -114,7 +107,9 @@ export function classifyFailure(error: unknown): IndexOutcome {
   const thrown = failure ? failure.cause : error;
   const reason = reasonOf(thrown ?? failure);
   const cause = thrown ?? failure;
-  if (failure?.progress === 'never-sent') return { kind: 'unavailable', certain: true, reason, cause };
+  if (failure?.progress === 'never-sent') {
+    return isCertificateRefused(thrown) ? denied(reason, cause) : { kind: 'unavailable', certain: true, reason, cause };
+  }
   if (!(thrown instanceof Error) && !isRecord(thrown)) return { kind: 'unknown', reason, cause };
   // We switch the client's retries off. If something switched them on again, an earlier try may have been applied.
   if (attemptsBefore(thrown) > 0) return { kind: 'unknown', reason: `after a retry by the client: ${reason}`, cause };
@@ -122,8 +117,9 @@ export function classifyFailure(error: unknown): IndexOutcome {
   if (name === 'ResponseError') return classifyResponse(thrown as Error, reason);
   if (name === 'NoLivingConnectionsError') return { kind: 'unavailable', certain: true, reason, cause };
   // Sent and then refused: something below the client tried a second time, and the first try may have landed.
-  if (failure?.progress !== 'sent' && neverConnected(thrown))
-    return { kind: 'unavailable', certain: true, reason, cause };
+  if (failure?.progress !== 'sent' && neverConnected(thrown)) {
+    return isCertificateRefused(thrown) ? denied(reason, cause) : { kind: 'unavailable', certain: true, reason, cause };
+  }
   return { kind: 'unknown', reason, cause };
 }
 
@@ -134,12 +130,14 @@ function classifyResponse(cause: Error, reason: string): IndexOutcome {
   // 429 is said on admission, by Elasticsearch as by any rate limiter, before the request is passed on.
   if (status === 429) return { kind: 'unavailable', certain: true, reason: own?.reason ?? 'status 429', cause };
   if (!own) {
+    if (DENIED_IN_FRONT.has(status)) return denied(`status ${status} from a server in front`, cause);
     if (REFUSED_BEFORE_FORWARDING.has(status)) {
       return { kind: 'refused', status, type: 'http_error', reason: `status ${status} from a server in front` };
     }
     return { kind: 'unknown', reason: `status ${status} without an answer of Elasticsearch's own`, cause };
   }
   if (status === 503) return { kind: 'unavailable', certain: false, reason: `${own.type}: ${own.reason}`, cause };
+  if (DENIED.has(status)) return denied(`${own.type}: ${own.reason}`, cause);
   if (status >= 400 && status < 500 && status !== 408 && status !== 409) return { kind: 'refused', status, ...own };
   return { kind: 'unknown', reason: `status ${status}: ${own.type}: ${own.reason}`, cause };
 }
@@ -180,6 +178,10 @@ function attemptsBefore(error: unknown): number {
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return shorten(String(error));
   return shorten(`${error.name}: ${error.message}`);
+}
+
+function denied(reason: string, cause?: unknown): IndexOutcome {
+  return { kind: 'unavailable', certain: true, denied: true, reason, ...(cause === undefined ? {} : { cause }) };
 }
 
 function unknown(reason: string): IndexOutcome {

@@ -4,9 +4,9 @@ import { DEFAULT_PREFIX } from './metrics.catalogue.js';
 
 /** Options of `ConsistentMetricsModule.forRoot`. */
 export interface ConsistentMetricsOptions {
-  /** The registry that the application serves. Default: the global one of prom-client. */
+  /** The registry that the application serves. Default: prom-client's global one. */
   registry?: Registry;
-  /** What every name begins with. The shipped alert rules and dashboard are made for the default, `nest_consistent_`. */
+  /** What every name begins with: at most 64 letters, digits and _. Alert rules and dashboard are made for the default. Default `nest_consistent_`. */
   prefix?: string;
 }
 

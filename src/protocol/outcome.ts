@@ -13,8 +13,16 @@ export type IndexOutcome =
    * Not applied now, worth another try. `certain: true`: the connection was never made, or 429 for the whole request.
    * `certain: false`: 503 from Elasticsearch itself, or 429 for an item of a bulk. Its coordinating node retries on its own
    * when a primary goes away, so an earlier inner try may have been applied: only the race for the slot can say.
+   * `denied: true`: who asks is refused (401, 403), or the index is closed to writes; the document had no part in it. The same request
+   * will be taken once a person has acted, so it is not sent again at once, and no row is parked for it.
    */
-  | { readonly kind: 'unavailable'; readonly certain: boolean; readonly reason: string; readonly cause?: unknown }
+  | {
+      readonly kind: 'unavailable';
+      readonly certain: boolean;
+      readonly denied?: true;
+      readonly reason: string;
+      readonly cause?: unknown;
+    }
   /** Timeout, reset, 502, 504, a proxy's 503, an unreadable answer: it may have been applied, or be applied later. */
   | { readonly kind: 'unknown'; readonly reason: string; readonly cause?: unknown };
 

@@ -37,7 +37,7 @@ export function decideAfterIndex(
     case 'unknown':
       return 'leave';
     case 'unavailable':
-      if (mayRetry) return 'retry';
+      if (mayRetry && !outcome.denied) return 'retry';
       if (decider === 'mysql') return 'leave';
       return outcome.certain && !doubtful ? 'restore' : 'race';
     case 'refused':

@@ -1,5 +1,6 @@
 import type { EntityContext } from '../entity/entity.context.js';
 import {
+  IndexAccessError,
   IndexRejectedError,
   IndexUnavailableError,
   InvalidDocumentError,
@@ -56,6 +57,13 @@ export function notRemoved(
         facts(context, item),
       );
     case 'unavailable':
+      if (outcome.denied) {
+        return new IndexAccessError(
+          `${subject} was not deleted: Elasticsearch denies it: ${outcome.reason}. Mend the API key or user, or its privileges.`,
+          facts(context, item),
+          outcome.cause,
+        );
+      }
       return new IndexUnavailableError(
         `${subject} was not deleted: ${outcome.reason}. Try again later.`,
         facts(context, item),

@@ -1,5 +1,5 @@
 import { logTextOf } from '../observe/log.text.js';
-import { Logger } from '@nestjs/common';
+import { StormLogger } from '../observe/storm.logger.js';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentService } from '../consistent.service.js';
 import type { ResolvedOptions } from '../consistent.options.js';
@@ -10,7 +10,7 @@ export const SWEEPER_INTERVAL = 'nest-consistent:sweeper';
 
 /** Runs the sweeper at an interval, one run at a time. Start and stop are idempotent; stop waits for the run under way. */
 export class SweeperJob {
-  private readonly logger = new Logger('ConsistentSweeper');
+  private readonly logger = new StormLogger('ConsistentSweeper');
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private abort = new AbortController();

@@ -123,8 +123,9 @@ function judgeEntity(status: EntityStatus, limits: Limits): Finding[] {
   return findings;
 }
 
-function judgeBackstop({ name, here, led, leaderlessForMs, checkpoint }: BackstopSummary, limits: Limits): Finding[] {
-  const subject = `backstop "${name}"`;
+function judgeBackstop(summary: BackstopSummary, limits: Limits): Finding[] {
+  const { name, dataSource, here, led, leaderlessForMs, checkpoint } = summary;
+  const subject = dataSource === 'default' ? `backstop "${name}"` : `backstop "${name}" (${dataSource})`;
   const findings: Finding[] = [];
   if (here?.state === 'failed') {
     findings.push(

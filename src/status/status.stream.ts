@@ -1,6 +1,7 @@
 import { logTextOf } from '../observe/log.text.js';
+import { StormLogger } from '../observe/storm.logger.js';
 import type { ServerResponse } from 'node:http';
-import { type BeforeApplicationShutdown, Injectable, Logger, ServiceUnavailableException } from '@nestjs/common';
+import { type BeforeApplicationShutdown, Injectable, ServiceUnavailableException } from '@nestjs/common';
 
 export interface StreamOptions {
   readonly maxClients: number;
@@ -32,7 +33,7 @@ interface Client {
  */
 @Injectable()
 export class StatusStream implements BeforeApplicationShutdown {
-  private readonly logger = new Logger('ConsistentStatus');
+  private readonly logger = new StormLogger('ConsistentStatus');
   private readonly clients = new Set<Client>();
   private timers: NodeJS.Timeout[] = [];
   private telling = false;

@@ -1,5 +1,5 @@
 import { logTextOf } from '../observe/log.text.js';
-import { Logger } from '@nestjs/common';
+import { StormLogger } from '../observe/storm.logger.js';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { ResolvedOptions } from '../consistent.options.js';
@@ -14,7 +14,7 @@ export const VERIFICATION_INTERVAL = 'nest-consistent:verification';
  * the next one goes on from there.
  */
 export class VerificationJob {
-  private readonly logger = new Logger('ConsistentVerification');
+  private readonly logger = new StormLogger('ConsistentVerification');
   private timer: NodeJS.Timeout | undefined;
   private running: Promise<void> | undefined;
   private abort = new AbortController();

@@ -3,7 +3,7 @@ import type { IndexOutcome } from '../protocol/outcome.js';
 import type { Flip } from './flip.group.js';
 import type { IndexRequest } from './index.group.js';
 import type { PreparedWrite } from './prepared.write.js';
-import { indexRejected, indexUnavailable } from './write.errors.js';
+import { indexDenied, indexRejected, indexUnavailable } from './write.errors.js';
 
 /** How one prepared write ended. */
 export type Completion =
@@ -46,7 +46,8 @@ export type NotTaken = Extract<IndexOutcome, { kind: 'refused' | 'unavailable' }
 /** What the caller gets once it is certain that nothing was applied. */
 export function notTaken(write: PreparedWrite, outcome: NotTaken): ConsistentError {
   if (outcome.kind === 'refused') return indexRejected(write, outcome);
-  return indexUnavailable(write, outcome.reason, outcome.cause);
+  const { reason, cause, denied } = outcome;
+  return denied ? indexDenied(write, reason, cause) : indexUnavailable(write, reason, cause);
 }
 
 export function failed(error: ConsistentError): Completion {

@@ -1,4 +1,5 @@
 import {
+  IndexAccessError,
   IndexRejectedError,
   IndexUnavailableError,
   OutcomeUnknownError,
@@ -50,6 +51,15 @@ export function indexRejected(
 export function indexUnavailable(write: PreparedWrite, reason: string, cause?: unknown): IndexUnavailableError {
   return new IndexUnavailableError(
     `Elasticsearch did not take the ${subject(write)}: ${reason}. The row is as it was before. Try again later.`,
+    { ...facts(write), reason },
+    cause,
+  );
+}
+
+export function indexDenied(write: PreparedWrite, reason: string, cause?: unknown): IndexAccessError {
+  return new IndexAccessError(
+    `Elasticsearch denies the ${subject(write)}: ${reason}. The row is as it was before. Mend the API key or user of the option ` +
+      '`elasticsearch`, its privileges on the index, or the block on the index; then write again.',
     { ...facts(write), reason },
     cause,
   );

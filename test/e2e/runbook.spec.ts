@@ -185,11 +185,11 @@ describe('the runbook', () => {
       await leader.order('leading');
       await database.query(`UPDATE film SET title = 'Adopted' WHERE id = 30`);
       await leader.order('drained');
-      expect((await json('backstop', 'status')).answer).toMatchObject({ leading: true, toVerify: {} });
+      expect((await json('backstop', 'status')).answer).toMatchObject([{ leading: true, toVerify: {} }]);
       await leader.kill();
       await database.query(`UPDATE film SET title = 'Unseen' WHERE id = 31`);
       const { code, answer } = await json('backstop', 'status');
-      expect([code, answer['leading'], answer['transactionsBehind'] > 0]).toEqual([1, false, true]);
+      expect([code, answer[0]['leading'], answer[0]['transactionsBehind'] > 0]).toEqual([1, false, true]);
       expect((await json('status')).answer['problems']).toContain(
         'no instance leads the backstop: is the application running?',
       );

@@ -65,8 +65,20 @@ const SECTIONS = [
     name: 'ConsistentStatusOptions',
   },
   {
-    title: 'Health: `ConsistentHealthModule.forRoot({ thresholds })`, and the status page’s `thresholds`',
+    title: 'Metrics: `ConsistentMetricsModule.forRoot(options)`',
+    text: 'From `nest-consistent/metrics`; see [metrics](metrics.md).',
+    path: 'src/observe/metrics.options.ts',
+    name: 'ConsistentMetricsOptions',
+  },
+  {
+    title: 'Health: `ConsistentHealthModule.forRoot(options)`',
     text: 'From `nest-consistent/health`; see [health](operations.md#health).',
+    path: 'src/health/health.options.ts',
+    name: 'ConsistentHealthOptions',
+  },
+  {
+    title: 'Thresholds: health’s and the status page’s `thresholds`',
+    text: 'The same object for both: `StatusThresholds`.',
     path: 'src/status/status.judgement.ts',
     name: 'StatusThresholds',
   },

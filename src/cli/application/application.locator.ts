@@ -9,7 +9,11 @@ export interface CliTarget {
   /** `path/to/app.module.js#ExportName`. */
   app?: string;
   mysql?: string;
+  /** PEM file of the CA that signed MySQL's certificate; with it the connection uses TLS. */
+  mysqlCa?: string;
   elasticsearch?: string;
+  /** PEM file of the CA that signed Elasticsearch's certificate. */
+  elasticsearchCa?: string;
   table?: string;
   index?: string;
 }
@@ -21,7 +25,7 @@ export interface ApplicationPlace {
 }
 
 const CONFIG_FILES = ['nest-consistent.config.js', 'nest-consistent.config.mjs', 'nest-consistent.config.json'];
-const KEYS = ['app', 'mysql', 'elasticsearch', 'table', 'index'] as const;
+const KEYS = ['app', 'mysql', 'mysqlCa', 'elasticsearch', 'elasticsearchCa', 'table', 'index'] as const;
 
 /**
  * What was given, and where that names neither an application nor URLs, the config file of the working directory.
@@ -53,7 +57,13 @@ async function readConfig(file: string): Promise<CliTarget> {
     });
   }
   const target = config as CliTarget;
-  return target.app ? { ...target, app: resolve(dirname(file), target.app) } : target;
+  const beside = (path: string): string => resolve(dirname(file), path);
+  return {
+    ...target,
+    ...(target.app ? { app: beside(target.app) } : {}),
+    ...(target.mysqlCa ? { mysqlCa: beside(target.mysqlCa) } : {}),
+    ...(target.elasticsearchCa ? { elasticsearchCa: beside(target.elasticsearchCa) } : {}),
+  };
 }
 
 /** @throws InvalidOptionsError where there is no such file */

@@ -45,8 +45,8 @@ export abstract class BaseCommand<Options extends CliOptions = CliOptions> exten
   override async run(params: string[], options: Options = {} as Options): Promise<void> {
     if (options.color === false || options.json) this.output.withoutColour();
     const logger = new StderrLogger(options.verbose ?? false);
-    const { app, mysql, elasticsearch, table, index } = options;
-    const given = { app, mysql, elasticsearch, table, index };
+    const { app, mysql, mysqlCa, elasticsearch, elasticsearchCa, table, index } = options;
+    const given = { app, mysql, mysqlCa, elasticsearch, elasticsearchCa, table, index };
     const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as CliTarget;
     process.exitCode = await this.interruptible(async (signal) =>
       this.work({ params, options, target: await completeTarget(known), logger, signal }),
@@ -108,8 +108,18 @@ export abstract class BaseCommand<Options extends CliOptions = CliOptions> exten
     return value;
   }
 
-  @Option({ flags: '--elasticsearch <url>', description: 'instead of an application: http://host:9200' })
+  @Option({ flags: '--mysql-ca <file>', description: 'with --mysql: use TLS, with this CA (PEM)' })
+  readMysqlCa(value: string): string {
+    return value;
+  }
+
+  @Option({ flags: '--elasticsearch <url>', description: 'instead of an application: https://user:password@host:9200' })
   readElasticsearch(value: string): string {
+    return value;
+  }
+
+  @Option({ flags: '--elasticsearch-ca <file>', description: 'with --elasticsearch https://…: the CA (PEM)' })
+  readElasticsearchCa(value: string): string {
     return value;
   }
 

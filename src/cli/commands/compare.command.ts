@@ -3,6 +3,7 @@ import type { VerifyOptions, VerifyResult } from '../../verify/verify.types.js';
 import { Option } from 'nest-commander';
 import { attachApplication } from '../application/attached.application.js';
 import { ExitCode } from '../exit.codes.js';
+import { printable } from '../output/printable.text.js';
 import { ProgressLine } from '../output/progress.line.js';
 import { BaseCommand, type CliOptions, type CommandTask, wholeNumber } from './base.command.js';
 
@@ -82,7 +83,7 @@ export abstract class CompareCommand extends BaseCommand<CompareOptions> {
     for (const { examples, entity } of results) {
       for (const { kind, documentId, rowVersion, documentVersion, repair } of examples.slice(0, 20)) {
         const versions = `row ${rowVersion ?? '-'}, document ${documentVersion ?? '-'}`;
-        output.line(`${entity} ${documentId}: ${kind} (${versions})${repair ? `: ${repair}` : ''}`);
+        output.line(printable(`${entity} ${documentId}: ${kind} (${versions})${repair ? `: ${repair}` : ''}`));
       }
       if (examples.length > 20) output.line(`${entity}: … and more; --json --details lists the first 100`);
     }

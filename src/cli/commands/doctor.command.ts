@@ -14,7 +14,7 @@ export class DoctorCommand extends BaseCommand<DoctorOptions> {
   protected override work(task: CommandTask<DoctorOptions>): Promise<number> {
     const { options, target, signal } = task;
     return this.inspecting(task, async (inspection) => {
-      const wantsBackstop = options.backstop ?? (target.app ? inspection.backstop !== null : false);
+      const wantsBackstop = options.backstop ?? (target.app ? inspection.backstops.length > 0 : false);
       const findings = await examine(inspection, wantsBackstop, signal);
       if (options.json) this.output.json({ findings });
       else this.tell(findings);

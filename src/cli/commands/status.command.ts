@@ -14,7 +14,7 @@ export class StatusCommand extends BaseCommand {
     });
   }
 
-  private tell({ tables, backstop, problems }: StatusReport): void {
+  private tell({ tables, backstops, problems }: StatusReport): void {
     const { output } = this;
     output.table(
       ['table', 'rows (about)', 'undecided', 'overdue', 'parked', 'index', 'documents', 'last verified (UTC)'],
@@ -31,11 +31,11 @@ export class StatusCommand extends BaseCommand {
           : null,
       ]),
     );
-    if (backstop) {
-      const { leading, leader, transactionsBehind, savedSecondsAgo } = backstop;
+    for (const { leading, leader, transactionsBehind, savedSecondsAgo, dataSource } of backstops) {
+      const which = backstops.length > 1 ? ` of ${dataSource}` : '';
       const saved = savedSecondsAgo === null ? 'no checkpoint yet' : `checkpoint saved ${savedSecondsAgo} s ago`;
       const behind = transactionsBehind === null ? '' : `, ${transactionsBehind} transactions after it`;
-      output.line(`backstop: ${leading ? `${leader ?? 'an instance'} leads` : 'nobody leads'}, ${saved}${behind}`);
+      output.line(`backstop${which}: ${leading ? `${leader ?? 'an instance'} leads` : 'nobody leads'}, ${saved}${behind}`);
     }
     for (const problem of problems) output.line(output.paint('red', problem));
     if (problems.length === 0) output.line(output.paint('green', 'Nothing is wrong.'));

@@ -25,7 +25,7 @@ export async function grantFindings(
   const own = [
     ['consistent_parked', RIGHTS, 'id'],
     ['consistent_verification', ['SELECT', 'INSERT', 'UPDATE'], 'entity'],
-    ...(backstop && inspection.backstop?.dataSource === table.dataSourceName
+    ...(backstop && inspection.backstops.some(({ dataSource: followed }) => followed === table.dataSourceName)
       ? ([['consistent_checkpoint', ['SELECT', 'INSERT', 'UPDATE'], 'name']] as const)
       : []),
   ] as const;

@@ -1,5 +1,4 @@
-import type { INestApplicationContext, LoggerService } from '@nestjs/common';
-import type { BackstopService } from '../../binlog/backstop.service.js';
+import type { LoggerService } from '@nestjs/common';
 import { CONSISTENT_CLIENT } from '../../consistent.module.js';
 import { ConsistentRegistry, type Registration } from '../../consistent.registry.js';
 import { CONSISTENCY_DEADLINE_INDEX } from '../../consistency.columns.js';
@@ -13,25 +12,14 @@ export async function inspectApplication(app: string, logger: LoggerService): Pr
   ConsistentRegistry.inspector = (registration) => found.push(registration);
   const context = await openApplication(app, logger);
   const registry = context.get(ConsistentRegistry, { strict: false });
-  const backstop = await backstopOf(context);
   return {
     tables: unique(found).map(tableOf),
     dataSources: new Map(found.map(({ dataSourceName, dataSource }) => [dataSourceName, dataSource])),
     client: context.get(CONSISTENT_CLIENT, { strict: false }),
     options: registry.options,
-    backstop: backstop?.options ?? null,
+    backstops: [...registry.backstops].flatMap(({ options }) => options ?? []),
     close: () => context.close(),
   };
-}
-
-/** Null where the application has none, or has not installed its client. */
-export async function backstopOf(context: INestApplicationContext): Promise<BackstopService | null> {
-  try {
-    const { BackstopService: token } = await import('../../binlog/backstop.service.js');
-    return context.get(token, { strict: false });
-  } catch {
-    return null;
-  }
 }
 
 /** One entity may have been registered by several modules. */

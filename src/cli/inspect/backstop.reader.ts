@@ -1,3 +1,5 @@
+import type { DataSource } from 'typeorm';
+import type { ResolvedBackstopOptions } from '../../binlog/backstop.options.js';
 import { CheckpointStore } from '../../binlog/checkpoint.store.js';
 import { primaryConnectionOf } from '../../binlog/backstop.connection.js';
 import type { BinlogCoordinates } from '../../binlog/binlog.types.js';
@@ -11,6 +13,7 @@ import { checkedQuery } from './log.query.js';
 /** The backstop as MySQL shows it to anybody. */
 export interface BackstopFacts {
   readonly name: string;
+  readonly dataSource: string;
   /** Whether some instance holds the leader's lock. */
   readonly leading: boolean;
   /** Its connection: KILL of it ends the leadership. Null where nobody leads. */
@@ -25,11 +28,19 @@ export interface BackstopFacts {
   readonly toVerify: Readonly<Record<string, string>>;
 }
 
-/** Null where there is no backstop, or it was never started. */
-export async function readBackstop(inspection: Inspection): Promise<BackstopFacts | null> {
-  const { backstop, dataSources } = inspection;
-  const dataSource = backstop && dataSources.get(backstop.dataSource);
-  if (!backstop || !dataSource) return null;
+/** Every backstop, or that of one DataSource; those that were never started are left out. */
+export async function readBackstops(inspection: Inspection, dataSourceName?: string): Promise<BackstopFacts[]> {
+  const all: BackstopFacts[] = [];
+  for (const backstop of inspection.backstops) {
+    const dataSource = inspection.dataSources.get(backstop.dataSource);
+    const wanted = dataSourceName === undefined || backstop.dataSource === dataSourceName;
+    const facts = dataSource && wanted ? await readBackstop(backstop, dataSource) : null;
+    if (facts) all.push(facts);
+  }
+  return all;
+}
+
+async function readBackstop(backstop: ResolvedBackstopOptions, dataSource: DataSource): Promise<BackstopFacts | null> {
   const found = (await dataSource.query(
     `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_checkpoint'`,
   )) as unknown[];
@@ -45,6 +56,7 @@ export async function readBackstop(inspection: Inspection): Promise<BackstopFact
   const { gtidSet = '', file = '', position = 0, serverUuid = '' } = checkpoint ?? {};
   return {
     name: backstop.name,
+    dataSource: backstop.dataSource,
     leading: facts.holder !== null,
     connectionId: facts.holder === null ? null : Number(facts.holder),
     checkpoint: checkpoint ? { gtidSet, file, position, serverUuid } : null,
@@ -57,22 +69,44 @@ export async function readBackstop(inspection: Inspection): Promise<BackstopFact
 }
 
 /**
+ * The one that is meant.
+ * @throws InvalidOptionsError where there is none, or several and none was named
+ */
+function chosen({ backstops }: Inspection, dataSourceName: string | undefined): ResolvedBackstopOptions {
+  const found = backstops.filter(
+    ({ dataSource }) => dataSourceName === undefined || dataSource === dataSourceName,
+  );
+  const names = backstops.map(({ dataSource }) => dataSource).join(', ');
+  if (found.length > 1) throw new InvalidOptionsError(`There are several backstops: give --data-source, one of ${names}.`);
+  if (found[0]) return found[0];
+  throw new InvalidOptionsError(
+    backstops.length === 0
+      ? 'The application has no backstop (BackstopModule).'
+      : `The application has no backstop of the DataSource "${dataSourceName}". It has those of: ${names}.`,
+  );
+}
+
+/**
  * Sets the place that the backstop goes on from. Whoever leads notices at its next save, gives up and begins anew there.
  * `now` leaves what lies between to a verification of every table.
+ * @throws InvalidOptionsError
  */
 export async function rewindBackstop(
   inspection: Inspection,
   to: { readonly gtidSet: string } | 'now',
+  dataSourceName: string | undefined,
   signal: AbortSignal,
 ): Promise<BinlogCoordinates> {
-  const { backstop, dataSources } = inspection;
-  const dataSource = backstop && dataSources.get(backstop.dataSource);
-  if (!backstop || !dataSource) throw new InvalidOptionsError('The application has no backstop (BackstopModule).');
+  const backstop = chosen(inspection, dataSourceName);
+  const dataSource = inspection.dataSources.get(backstop.dataSource);
+  if (!dataSource) {
+    throw new InvalidOptionsError(`No consistent table is registered for the DataSource "${backstop.dataSource}".`);
+  }
   if (to !== 'now') GtidSet.parse(to.gtidSet);
   const store = new CheckpointStore(dataSource);
   await store.ensureTable();
   const before = await store.load(backstop.name);
-  const place = await checkedQuery(inspection, signal, (query) => whereToBegin(before, to, null, query));
+  const place = await checkedQuery(inspection, backstop, signal, (query) => whereToBegin(before, to, null, query));
   const at = place.at!;
   const epoch = await store.rewind(backstop.name, at);
   if (to === 'now') {

@@ -32,7 +32,7 @@ export interface Inspection {
   /** Null where none was named. */
   readonly client: Client | null;
   readonly options: ResolvedOptions;
-  /** Null where the application has no backstop. */
-  readonly backstop: ResolvedBackstopOptions | null;
+  /** One for each DataSource that is followed. */
+  readonly backstops: readonly ResolvedBackstopOptions[];
   close(): Promise<void>;
 }

@@ -1,3 +1,4 @@
+import type { ResolvedBackstopOptions } from '../../binlog/backstop.options.js';
 import { primaryConnectionOf } from '../../binlog/backstop.connection.js';
 import { askServer } from '../../binlog/backstop.preflight.js';
 import { InvalidOptionsError } from '../../errors.js';
@@ -5,11 +6,12 @@ import type { SqlQuery } from '../../mysql/table.introspection.js';
 import type { Inspection } from './inspected.types.js';
 
 /**
- * Asks the server whose log the backstop reads, as the user that reads it.
- * @throws InvalidOptionsError where the application's backstop names a DataSource that has no consistent table
+ * Asks the server whose log the backstop reads, as the user that reads it. `backstop`: null for the DataSource `default`.
+ * @throws InvalidOptionsError where the backstop names a DataSource that has no consistent table
  */
 export function checkedQuery<T>(
-  { backstop, dataSources }: Inspection,
+  { dataSources }: Inspection,
+  backstop: ResolvedBackstopOptions | null,
   signal: AbortSignal,
   work: (query: SqlQuery) => Promise<T>,
 ): Promise<T> {

@@ -21,7 +21,8 @@ export async function planMigration(inspection: Inspection): Promise<MigrationPl
     for (const name of await missingTables(dataSource)) {
       if (name === 'consistent_parked') statements.push(parkedTableSql());
       else if (name === 'consistent_verification') statements.push(verificationTableSql());
-      else if (inspection.backstop?.dataSource === dataSourceName) statements.push(checkpointTableSql());
+      else if (inspection.backstops.some(({ dataSource: followed }) => followed === dataSourceName))
+        statements.push(checkpointTableSql());
     }
     plans.push({ dataSourceName, statements });
   }

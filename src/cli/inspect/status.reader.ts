@@ -1,6 +1,6 @@
 import type { Client } from '@elastic/elasticsearch';
 import type { VerifyResult } from '../../verify/verify.types.js';
-import { type BackstopFacts, readBackstop } from './backstop.reader.js';
+import { type BackstopFacts, readBackstops } from './backstop.reader.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
 
 export interface TableFacts {
@@ -32,7 +32,8 @@ export interface VerifiedFacts {
 
 export interface StatusReport {
   readonly tables: readonly TableFacts[];
-  readonly backstop: BackstopFacts | null;
+  /** Of each DataSource that is followed. */
+  readonly backstops: readonly BackstopFacts[];
   /** What is not as it should be, in words. */
   readonly problems: readonly string[];
 }
@@ -43,11 +44,11 @@ const OVERDUE_SECONDS = 60;
 export async function readStatus(inspection: Inspection): Promise<StatusReport> {
   const tables: TableFacts[] = [];
   for (const table of inspection.tables) tables.push(await readTable(table, inspection.client));
-  const backstop = inspection.backstop ? await readBackstop(inspection) : null;
-  return { tables, backstop, problems: problemsOf(tables, backstop) };
+  const backstops = await readBackstops(inspection);
+  return { tables, backstops, problems: problemsOf(tables, backstops) };
 }
 
-function problemsOf(tables: readonly TableFacts[], backstop: BackstopFacts | null): string[] {
+function problemsOf(tables: readonly TableFacts[], backstops: readonly BackstopFacts[]): string[] {
   const problems: string[] = [];
   for (const { table, parked, oldestOverdueSeconds, overdue, alias, index, verified } of tables) {
     if (parked > 0) problems.push(`${table}: ${parked} parked rows: nest-consistent parked list`);
@@ -60,9 +61,12 @@ function problemsOf(tables: readonly TableFacts[], backstop: BackstopFacts | nul
     if (verified?.consistent === false)
       problems.push(`${table}: the last verification found differences: nest-consistent repair`);
   }
-  if (backstop && !backstop.leading) problems.push('no instance leads the backstop: is the application running?');
-  for (const [table, reason] of Object.entries(backstop?.toVerify ?? {})) {
-    problems.push(`${table} is to be verified (${reason}): the leader does it, or nest-consistent repair`);
+  for (const { leading, dataSource, toVerify } of backstops) {
+    const which = backstops.length > 1 ? ` of the DataSource ${dataSource}` : '';
+    if (!leading) problems.push(`no instance leads the backstop${which}: is the application running?`);
+    for (const [table, reason] of Object.entries(toVerify)) {
+      problems.push(`${table} is to be verified (${reason}): the leader does it, or nest-consistent repair`);
+    }
   }
   return problems;
 }

@@ -6,13 +6,15 @@ import { InvalidOptionsError } from '../../errors.js';
 import { CONSISTENCY_NAMES } from '../../mysql/consistent.migration.js';
 import type { CliTarget } from '../application/application.locator.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
+import { elasticsearchAccess, mysqlAccess } from './url.access.js';
 
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /** Looks at servers that are named by URLs, without an application. */
-export async function inspectUrls({ mysql, elasticsearch, table, index }: CliTarget): Promise<Inspection> {
+export async function inspectUrls(target: CliTarget): Promise<Inspection> {
+  const { mysql, elasticsearch, table, index } = target;
   if (!mysql) throw new InvalidOptionsError('Give --mysql mysql://user:password@host:3306/database as well.');
-  const dataSource = await connect(mysql);
+  const dataSource = await connect(mysql, target.mysqlCa);
   const database = String(dataSource.driver.database);
   const tables: InspectedTable[] = [];
   if (table) {
@@ -31,14 +33,15 @@ export async function inspectUrls({ mysql, elasticsearch, table, index }: CliTar
       durableTombstones: false,
     });
   }
-  const node = { node: elasticsearch ?? 'http://localhost:9200', requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 };
+  const access = elasticsearchAccess(elasticsearch ?? 'http://localhost:9200', target.elasticsearchCa);
+  const node = { ...access, requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 };
   const client = elasticsearch ? new Client(node) : null;
   return {
     tables,
     dataSources: new Map([['default', dataSource]]),
     client,
     options: resolveOptions({ elasticsearch: node }),
-    backstop: resolveBackstopOptions(),
+    backstops: [resolveBackstopOptions()],
     close: async () => {
       await client?.close();
       await dataSource.destroy();
@@ -46,21 +49,17 @@ export async function inspectUrls({ mysql, elasticsearch, table, index }: CliTar
   };
 }
 
-async function connect(url: string): Promise<DataSource> {
-  const { protocol, pathname } = parsed(url);
+async function connect(given: string, caFile: string | undefined): Promise<DataSource> {
+  const access = mysqlAccess(given, caFile);
+  const { protocol, pathname } = new URL(access.url);
   if (protocol !== 'mysql:' || pathname.length < 2) {
     throw new InvalidOptionsError('--mysql must name a database: mysql://user:password@host:3306/database');
   }
   return new DataSource({
     type: 'mysql',
-    url,
+    ...access,
     charset: 'utf8mb4',
     timezone: 'Z',
     connectTimeout: REQUEST_TIMEOUT_MS,
   }).initialize();
-}
-
-function parsed(url: string): { protocol: string; pathname: string } {
-  if (URL.canParse(url)) return new URL(url);
-  throw new InvalidOptionsError('--mysql is no URL: mysql://user:password@host:3306/database');
 }

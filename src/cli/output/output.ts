@@ -1,6 +1,9 @@
 import pico from 'picocolors';
 import { printTable, type Cell } from './text.table.js';
 
+/** Of a terminal that does not tell its own. */
+const DEFAULT_WIDTH = 80;
+
 export type Paint = 'green' | 'yellow' | 'red' | 'dim' | 'bold';
 
 /**
@@ -48,7 +51,8 @@ export class Output {
   }
 
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void {
-    this.line(printTable(head, rows, this.isTerminal));
+    const width = this.isTerminal ? process.stdout.columns || DEFAULT_WIDTH : null;
+    this.line(printTable(head, rows, { width, bold: (text) => this.colours.bold(text) }));
   }
 
   paint(paint: Paint, text: string): string {

@@ -88,7 +88,7 @@ describe('the command line as a MySQL user with few privileges', () => {
       expect(status.stderr).not.toContain('nest-consistent:');
       expect(JSON.parse(status.stdout)).toMatchObject({
         tables: [{ entity: 'Product', undecided: 0, parked: 0, documents: 3, verified: { consistent: true } }],
-        backstop: { leading: false, toVerify: { [`${stores.database.name}.product`]: expect.any(String) } },
+        backstops: [{ leading: false, toVerify: { [`${stores.database.name}.product`]: expect.any(String) } }],
       });
     },
     LONG_MS,

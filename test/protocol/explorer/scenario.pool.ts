@@ -19,8 +19,8 @@ export async function exploreAll(count: number, report: PoolReport): Promise<Exp
   const results: Exploration[] = [];
   const under = new Map<number, number>();
   const places = Array.from({ length: count }, (_, place) => place);
-  const states = (): number =>
-    [...results.map((result) => result?.states ?? 0), ...under.values()].reduce((sum, one) => sum + one, 0);
+  let done = 0;
+  const states = (): number => [...under.values()].reduce((sum, one) => sum + one, done);
   const timer = setInterval(() => report.progress(states(), places.length + under.size), PROGRESS_MS);
   const work = async (): Promise<void> => {
     const worker = new Worker(new URL('./explore.worker.js', import.meta.url), {
@@ -34,6 +34,7 @@ export async function exploreAll(count: number, report: PoolReport): Promise<Exp
         const result = await exploreOne(worker, current, (so) => under.set(current, so));
         under.delete(current);
         results[current] = result;
+        done += result.states;
         report.done(current, result, performance.now() - begun);
       }
     } finally {

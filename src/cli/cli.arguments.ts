@@ -1,5 +1,14 @@
 /** Options of every command that are followed by a value. */
-const WITH_VALUE = new Set(['--app', '--mysql', '--elasticsearch', '--table', '--index', '--data-source']);
+const WITH_VALUE = new Set([
+  '--app',
+  '--mysql',
+  '--mysql-ca',
+  '--elasticsearch',
+  '--elasticsearch-ca',
+  '--table',
+  '--index',
+  '--data-source',
+]);
 const ALONE = new Set(['--json', '--no-color', '--verbose']);
 
 /**

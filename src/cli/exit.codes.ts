@@ -22,7 +22,13 @@ export const ExitCode = {
 } as const;
 
 const USAGE = new Set(['INVALID_OPTIONS', 'INVALID_GTID_SET']);
-const UNREACHABLE = new Set(['INDEX_UNAVAILABLE', 'INDEX_ACCESS', 'STATEMENT_TIMEOUT', 'BINLOG_ACCESS', 'BINLOG_CONNECTION']);
+const UNREACHABLE = new Set([
+  'INDEX_UNAVAILABLE',
+  'INDEX_ACCESS',
+  'STATEMENT_TIMEOUT',
+  'BINLOG_ACCESS',
+  'BINLOG_CONNECTION',
+]);
 const NETWORK_CODE = /^(?:E(?:CONN|HOST|NET|ADDR|PIPE|TIMEDOUT|NOTFOUND|AI_)\w*|(?:PROTOCOL|HANDSHAKE)_\w+)$/;
 /** Unknown database, wrong user or password, rights that are missing, and a connection without TLS where MySQL wants it. */
 const ACCESS_ERRNOS = new Set([1044, 1045, 1049, 1142, 1143, 1227, 1698, 3159]);

@@ -31,7 +31,7 @@ export async function grantFindings(
   ] as const;
   for (const [name, rights, key] of own) {
     if (await isVisible(dataSource, name)) findings.push(...(await missing(dataSource, name, rights, quoted(key))));
-    else findings.push(await absent(dataSource, name));
+    else findings.push(await absent(dataSource, name, rights));
   }
   if (!(await seesTriggers(dataSource, table))) {
     findings.push({
@@ -96,15 +96,22 @@ async function isVisible(dataSource: DataSource, table: string): Promise<boolean
   return found.length > 0;
 }
 
-async function absent(dataSource: DataSource, table: string): Promise<Finding> {
+/** MySQL does not tell a table that is not there from one that the user has no right on: what mends either is told. */
+async function absent(dataSource: DataSource, table: string, rights: readonly Right[]): Promise<Finding> {
   const user = await account(dataSource);
+  const grant = `GRANT ${rights.join(', ')} ON ${path(table, dataSource)} TO ${user};`;
   return {
     // The application makes them itself where it may; a verification does without its table.
     severity: 'warning',
     subject: `table ${table}`,
     problem: `is missing, or ${user} may not see it; it is made when it is first needed, if the user may CREATE`,
-    fix: 'nest-consistent migrate --apply, as a user who may CREATE; then GRANT as docs/operations.md says.',
+    fix: `Where it is missing: nest-consistent migrate --apply, as a user who may CREATE. Then: ${grant}`,
   };
+}
+
+/** For a consistent table that the user cannot see. */
+export async function tableGrant({ dataSource, tablePath }: InspectedTable): Promise<string> {
+  return `GRANT ${[...RIGHTS, 'TRIGGER'].join(', ')} ON ${path(tablePath, dataSource)} TO ${await account(dataSource)};`;
 }
 
 /** What information_schema shows of the user's own rights; those of roles are not there. */

@@ -5,6 +5,7 @@ import { introspectTable, type TableShape } from '../../mysql/table.introspectio
 import type { InspectedTable } from '../inspect/inspected.types.js';
 import { missingColumns } from '../inspect/migration.plan.js';
 import type { Finding } from './finding.js';
+import { tableGrant } from './grant.doctor.js';
 
 /** The protocol's columns and index, and whatever else start-up would refuse. */
 export async function tableFindings(
@@ -14,10 +15,6 @@ export async function tableFindings(
   const findings: Finding[] = [];
   const find = (severity: Finding['severity'], problem: string, fix: string): void =>
     void findings.push({ severity, subject: `table ${table.tablePath}`, problem, fix });
-  const refused = (error: unknown): void => {
-    if (!(error instanceof ConsistentError)) throw error;
-    find('error', error.message, 'See the message.');
-  };
   let shape: TableShape | null = null;
   try {
     const query = (sql: string, parameters?: unknown[]) => table.dataSource.query(sql, parameters) as Promise<any[]>;
@@ -37,7 +34,10 @@ export async function tableFindings(
         find('warning', problem, 'See the message.');
     }
   } catch (error) {
-    refused(error);
+    if (!(error instanceof ConsistentError)) throw error;
+    // A table that the user has no right on looks as one that is not there.
+    const fix = shape ? 'See the message.' : `Make the table. Where it is there: ${await tableGrant(table)}`;
+    find('error', error.message, fix);
   }
   return { exists: shape !== null, findings };
 }

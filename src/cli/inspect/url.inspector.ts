@@ -14,6 +14,7 @@ const REQUEST_TIMEOUT_MS = 10_000;
 export async function inspectUrls(target: CliTarget): Promise<Inspection> {
   const { mysql, elasticsearch, table, index } = target;
   if (!mysql) throw new InvalidOptionsError('Give --mysql mysql://user:password@host:3306/database as well.');
+  const access = elasticsearchAccess(elasticsearch ?? 'http://localhost:9200', target.elasticsearchCa);
   const dataSource = await connect(mysql, target.mysqlCa);
   const database = String(dataSource.driver.database);
   const tables: InspectedTable[] = [];
@@ -33,7 +34,6 @@ export async function inspectUrls(target: CliTarget): Promise<Inspection> {
       durableTombstones: false,
     });
   }
-  const access = elasticsearchAccess(elasticsearch ?? 'http://localhost:9200', target.elasticsearchCa);
   const node = { ...access, requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 };
   const client = elasticsearch ? new Client(node) : null;
   return {

@@ -22,7 +22,13 @@ export class ProgressLine {
     const barsize = Math.min(MOST_BAR, Math.max(LEAST_BAR, room));
     this.bar =
       shown && process.stderr.isTTY
-        ? new cliProgress.SingleBar({ format, barsize, stream: process.stderr, hideCursor: true, clearOnComplete: true })
+        ? new cliProgress.SingleBar({
+            format,
+            barsize,
+            stream: process.stderr,
+            hideCursor: true,
+            clearOnComplete: true,
+          })
         : null;
   }
 

@@ -2,6 +2,7 @@ import type { Logger } from '@nestjs/common';
 import type { ConnectionOptions } from 'mysql2';
 import { createConnection } from 'mysql2/promise';
 import { requirePreflight } from './binlog.preflight.js';
+import { finalError } from './zongji.errors.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -34,7 +35,7 @@ export async function askServer<T>(
     connectTimeout: CONNECT_TIMEOUT_MS,
     ...connection,
     supportBigNumbers: true,
-  });
+  }).catch((error: unknown) => Promise.reject(finalError(error) ?? (error as Error)));
   const stop = (): void => session.destroy();
   session.on('error', () => undefined);
   signal.addEventListener('abort', stop);

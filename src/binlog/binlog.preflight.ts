@@ -134,10 +134,9 @@ function retentionFindings(settings: Settings, minSeconds: number): PreflightFin
  */
 async function grantFindings(query: SqlQuery): Promise<PreflightFinding[]> {
   const [{ account }] = (await query('SELECT CURRENT_USER() AS account')) as [{ account: string }];
-  const user = account
-    .split('@')
-    .map((part) => `'${part.replaceAll("'", "''")}'`)
-    .join('@');
+  // A user's name may have an @ in it.
+  const at = account.lastIndexOf('@');
+  const user = [account.slice(0, at), account.slice(at + 1)].map((part) => `'${part.replaceAll("'", "''")}'`).join('@');
   const missing = async (right: string, statement: string): Promise<PreflightFinding[]> => {
     if (!(await isDenied(query, statement))) return [];
     const fix = `GRANT ${right} ON *.* TO ${user};`;

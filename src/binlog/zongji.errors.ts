@@ -1,3 +1,4 @@
+import { isCertificateRefused } from '../certificate.errors.js';
 import { BinlogAccessError, BinlogPositionLostError, ConsistentError, DuplicateServerIdError } from '../errors.js';
 
 interface ServerError {
@@ -8,8 +9,8 @@ interface ServerError {
 
 /** ER_SOURCE_FATAL_ERROR_READING_BINLOG: one number for a dozen causes, told apart by their text. */
 const FATAL_READING_BINLOG = 1236;
-/** Access denied, for the server, a database or for want of a privilege; unknown database; password expired; locked. */
-const REFUSED = new Set([1044, 1045, 1049, 1142, 1227, 1698, 1820, 1862, 3118]);
+/** Access denied, for the server, a database or for want of a privilege; unknown database; password expired; locked; no TLS. */
+const REFUSED = new Set([1044, 1045, 1049, 1142, 1227, 1698, 1820, 1862, 3118, 3159]);
 const SAME_IDENTITY = /same server_uuid\/server_id/i;
 const PURGED = /purged|could not find first log file/i;
 const AHEAD = /more GTIDs than the (?:source|master)/i;
@@ -20,10 +21,17 @@ export function finalError(error: unknown): ConsistentError | null {
   if (error instanceof ConsistentError) return error.retryable ? null : error;
   const { errno, message = '', code } = (error ?? {}) as ServerError;
   if (errno === FATAL_READING_BINLOG || SAME_IDENTITY.test(message)) return fatalReading(message, error);
+  if (isCertificateRefused(error)) {
+    return new BinlogAccessError(
+      `MySQL's certificate is not trusted: ${message}. Give the CA that signed it in \`ssl.ca\` of the connection that reads the binary log.`,
+      { code },
+      error,
+    );
+  }
   if (errno !== undefined && REFUSED.has(errno)) {
     return new BinlogAccessError(
-      `MySQL refuses the user that reads the binary log: ${message}. Check user and password, and: ` +
-        'GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO <user>;',
+      `MySQL refuses the user that reads the binary log: ${message}. Check user and password, \`ssl\` of the connection where the ` +
+        'user may only come with TLS, and: GRANT REPLICATION SLAVE, REPLICATION CLIENT, SELECT ON *.* TO <user>;',
       { errno },
       error,
     );

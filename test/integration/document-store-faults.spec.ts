@@ -95,7 +95,7 @@ describe('faults between us and Elasticsearch', () => {
       [409, 'unknown'],
       [404, 'unknown'],
       [403, 'unknown'],
-      [401, 'refused'],
+      [401, 'unavailable true'],
       [200, 'unknown'],
     ] as const;
     for (const [status, outcome] of answers) {

@@ -4,8 +4,10 @@ import { classifyBulkItem, classifyFailure } from '../../src/elasticsearch/outco
 import { SendFailure } from '../../src/elasticsearch/send.failure.js';
 import type { DocumentWrite, IndexOutcome } from '../../src/protocol/outcome.js';
 
-const label = (outcome: IndexOutcome): string =>
-  outcome.kind === 'unavailable' ? `${outcome.kind} ${outcome.certain ? 'certain' : 'uncertain'}` : outcome.kind;
+const label = (outcome: IndexOutcome): string => {
+  if (outcome.kind !== 'unavailable') return outcome.kind;
+  return `${outcome.kind} ${outcome.certain ? 'certain' : 'uncertain'}${outcome.denied ? ', denied' : ''}`;
+};
 
 describe('classifyBulkItem', () => {
   const error = (type: string, reason = 'why') => ({ type, reason });
@@ -21,7 +23,13 @@ describe('classifyBulkItem', () => {
     ['version conflict', { index: { status: 409, error: error('version_conflict_engine_exception') } }, 'conflict'],
     ['another 409', { index: { status: 409, error: error('resource_already_exists_exception') } }, 'unknown'],
     ['mapping', { index: { status: 400, error: error('document_parsing_exception') } }, 'refused'],
-    ['read-only index', { index: { status: 403, error: error('cluster_block_exception') } }, 'refused'],
+    [
+      'read-only index',
+      { index: { status: 403, error: error('cluster_block_exception') } },
+      'unavailable certain, denied',
+    ],
+    ['no privilege', { index: { status: 403, error: error('security_exception') } }, 'unavailable certain, denied'],
+    ['a 403 without a type', { index: { status: 403, error: {} } }, 'unknown'],
     ['missing index', { delete: { status: 404, error: error('index_not_found_exception') } }, 'refused'],
     ['missing shard', { delete: { status: 404, error: error('shard_not_found_exception') } }, 'unknown'],
     ['busy', { index: { status: 429, error: error('es_rejected_execution_exception') } }, 'unavailable uncertain'],
@@ -74,11 +82,13 @@ const coded = (code: string, fields: object = {}): Error => Object.assign(new Er
 
 describe('classifyFailure', () => {
   it.each<[string, unknown, string]>([
-    ...[400, 401, 403, 404, 405, 406, 413].map((status): [string, unknown, string] => [
+    ...[400, 404, 405, 406, 413].map((status): [string, unknown, string] => [
       `its own ${status}`,
       own(status),
       'refused',
     ]),
+    ['its own 401', own(401, 'security_exception'), 'unavailable certain, denied'],
+    ['its own 403', own(403, 'security_exception'), 'unavailable certain, denied'],
     ['its own 408', own(408), 'unknown'],
     ['its own 409', own(409), 'unknown'],
     ['its own 429', own(429), 'unavailable certain'],
@@ -88,11 +98,13 @@ describe('classifyFailure', () => {
     ['its own 504', own(504), 'unknown'],
     ['its own 405 as text', response(405, { error: 'Incorrect HTTP method', status: 405 }), 'refused'],
     ['a body that contradicts its status', response(404, { error: { type: 't' }, status: 400 }), 'unknown'],
-    ...[400, 401, 405, 413, 414, 431].map((status): [string, unknown, string] => [
+    ...[400, 405, 413, 414, 431].map((status): [string, unknown, string] => [
       `a proxy's ${status}`,
       response(status, '<html>'),
       'refused',
     ]),
+    ["a proxy's 401", response(401, '<html>'), 'unavailable certain, denied'],
+    ["a proxy's 407", response(407, '<html>'), 'unavailable certain, denied'],
     ["a proxy's 429", response(429, ''), 'unavailable certain'],
     ...[403, 404, 408, 409, 418, 500, 502, 503, 504].map((status): [string, unknown, string] => [
       `a proxy's ${status}`,
@@ -114,8 +126,6 @@ describe('classifyFailure', () => {
     ['no network', connection('connect ENETUNREACH 10.0.0.1:9200 - Local (0.0.0.0:0)')],
     ['connect timeout', connection('Connect Timeout Error (attempted address: 10.0.0.1:9200, timeout: 10000ms)')],
     ['TLS handshake', connection('Client network socket disconnected before secure TLS connection was established')],
-    ['certificate name', connection("Hostname/IP does not match certificate's altnames: Host: a. is not in b")],
-    ['self-signed', connection('self-signed certificate in certificate chain')],
     ['no node left', new errors.NoLivingConnectionsError('none', meta())],
     ['a code', coded('ECONNREFUSED')],
     ['a code below', Object.assign(connection('failed'), { cause: coded('UND_ERR_CONNECT_TIMEOUT') })],
@@ -124,6 +134,19 @@ describe('classifyFailure', () => {
   ])('never connected: %s', (_name, error) => {
     expect(label(classifyFailure(error))).toBe('unavailable certain');
     expect(label(classifyFailure(new SendFailure('failed', 'untraced', error)))).toBe('unavailable certain');
+  });
+
+  it.each<[string, unknown]>([
+    ['name', connection("Hostname/IP does not match certificate's altnames: Host: a. is not in b")],
+    ['self-signed', connection('self-signed certificate in certificate chain')],
+    ['unknown CA', connection('unable to verify the first certificate')],
+    ['expired', connection('certificate has expired')],
+    ['a code below', Object.assign(connection('failed'), { cause: coded('SELF_SIGNED_CERT_IN_CHAIN') })],
+  ])('a certificate that is not accepted (%s): a person must act', (_name, error) => {
+    expect(label(classifyFailure(error))).toBe('unavailable certain, denied');
+    expect(label(classifyFailure(new SendFailure('failed', 'never-sent', error)))).toBe('unavailable certain, denied');
+    // A proxy that quotes it says nothing about how far a request got.
+    expect(label(classifyFailure(new SendFailure('failed', 'sent', error)))).toBe('unknown');
   });
 
   it.each<[string, unknown]>([

@@ -123,6 +123,7 @@ describe('decideAfterIndex', () => {
     conflict: { kind: 'conflict' },
     refused: { kind: 'refused', status: 400, type: 't', reason: 'r' },
     certain: { kind: 'unavailable', certain: true, reason: 'r' },
+    denied: { kind: 'unavailable', certain: true, denied: true, reason: 'r' },
     uncertain: { kind: 'unavailable', certain: false, reason: 'r' },
     unknown: { kind: 'unknown', reason: 'r' },
   } satisfies Record<string, IndexOutcome>;
@@ -135,6 +136,9 @@ describe('decideAfterIndex', () => {
     ['conflict', false, 'look', 'look', 'look'],
     ['refused', true, 'restore', 'race', 'park'],
     ['refused', false, 'restore', 'race', 'park'],
+    // Nothing changes until a person acts: never again at once, never parked.
+    ['denied', true, 'restore', 'race', 'leave'],
+    ['denied', false, 'restore', 'race', 'leave'],
     ['certain', true, 'retry', 'retry', 'retry'],
     ['certain', false, 'restore', 'race', 'leave'],
     ['uncertain', true, 'retry', 'retry', 'retry'],

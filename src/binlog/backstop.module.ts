@@ -56,7 +56,11 @@ export class BackstopModule {
     return this.root(dataSource, [provider], options.imports);
   }
 
-  private static root(dataSourceName: string, options: Provider[], imports: ModuleMetadata['imports'] = []): DynamicModule {
+  private static root(
+    dataSourceName: string,
+    options: Provider[],
+    imports: ModuleMetadata['imports'] = [],
+  ): DynamicModule {
     const token = getBackstopToken(dataSourceName);
     return {
       module: BackstopModule,

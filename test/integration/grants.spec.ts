@@ -189,7 +189,11 @@ async function doctorOf(application: TestingModule): Promise<string[]> {
     names: CONSISTENCY_NAMES,
     metadata: dataSource.getMetadata(Product),
   } as unknown as InspectedTable;
-  const findings = await grantFindings(table, { backstop: { dataSource: 'default' } } as Inspection, true);
+  const findings = await grantFindings(
+    table,
+    { backstops: [{ dataSource: 'default' }] } as unknown as Inspection,
+    true,
+  );
   return findings.filter(({ severity }) => severity === 'error').map(({ fix }) => fix);
 }
 

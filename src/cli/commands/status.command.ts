@@ -35,7 +35,9 @@ export class StatusCommand extends BaseCommand {
       const which = backstops.length > 1 ? ` of ${dataSource}` : '';
       const saved = savedSecondsAgo === null ? 'no checkpoint yet' : `checkpoint saved ${savedSecondsAgo} s ago`;
       const behind = transactionsBehind === null ? '' : `, ${transactionsBehind} transactions after it`;
-      output.line(`backstop${which}: ${leading ? `${leader ?? 'an instance'} leads` : 'nobody leads'}, ${saved}${behind}`);
+      output.line(
+        `backstop${which}: ${leading ? `${leader ?? 'an instance'} leads` : 'nobody leads'}, ${saved}${behind}`,
+      );
     }
     for (const problem of problems) output.line(output.paint('red', problem));
     if (problems.length === 0) output.line(output.paint('green', 'Nothing is wrong.'));

@@ -73,11 +73,10 @@ async function readBackstop(backstop: ResolvedBackstopOptions, dataSource: DataS
  * @throws InvalidOptionsError where there is none, or several and none was named
  */
 function chosen({ backstops }: Inspection, dataSourceName: string | undefined): ResolvedBackstopOptions {
-  const found = backstops.filter(
-    ({ dataSource }) => dataSourceName === undefined || dataSource === dataSourceName,
-  );
+  const found = backstops.filter(({ dataSource }) => dataSourceName === undefined || dataSource === dataSourceName);
   const names = backstops.map(({ dataSource }) => dataSource).join(', ');
-  if (found.length > 1) throw new InvalidOptionsError(`There are several backstops: give --data-source, one of ${names}.`);
+  if (found.length > 1)
+    throw new InvalidOptionsError(`There are several backstops: give --data-source, one of ${names}.`);
   if (found[0]) return found[0];
   throw new InvalidOptionsError(
     backstops.length === 0

@@ -46,7 +46,10 @@ export function productionProject(lock) {
     for (const needed of Object.keys(entry.dependencies ?? {})) open.push({ from: path, needed, must: true });
     // Of other platforms, or left out by npm: what is installed counts.
     for (const needed of Object.keys(entry.optionalDependencies ?? {})) open.push({ from: path, needed, must: false });
-    for (const needed of Object.keys(entry.peerDependencies ?? {})) open.push({ from: path, needed, must: false });
+    for (const needed of Object.keys(entry.peerDependencies ?? {})) {
+      // Their optional peers are nobody's wish.
+      if (!entry.peerDependenciesMeta?.[needed]?.optional) open.push({ from: path, needed, must: false });
+    }
   }
   return { manifest, lock: { ...lock, packages } };
 }

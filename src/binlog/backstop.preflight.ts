@@ -12,11 +12,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export async function checkServer(
   connection: ConnectionOptions,
-  serverId: number,
+  watch: { readonly serverId: number; readonly tables: readonly string[] },
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
-  const findings = await askServer(connection, signal, (query) => requirePreflight(query, { serverId }));
+  const findings = await askServer(connection, signal, (query) => requirePreflight(query, watch));
   for (const { setting, found, wanted, fix } of findings) {
     logger.warn(`${setting} is ${found}, wanted: ${wanted}. ${fix}`);
   }

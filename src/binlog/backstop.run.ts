@@ -7,6 +7,8 @@ import { AdoptionPipeline } from './adoption.pipeline.js';
 import { AdoptionTable } from './adoption.table.js';
 import { IndexWatch, restoreIndex } from './backstop.indices.js';
 import { type BeginPlace, whereToBegin } from './backstop.begin.js';
+import { readCascades } from './cascade.rules.js';
+import { CascadeWatch } from './cascade.watch.js';
 import type { RunParts } from './backstop.parts.js';
 import { askServer } from './backstop.preflight.js';
 import { type RepairResult, SuspectTables } from './backstop.suspects.js';
@@ -24,6 +26,9 @@ const LOG_SHARE = 1 / 8;
 /** After so many bytes of rows requests and answers get their turn: the queue is never empty where there is much to do. */
 const TURN_BYTES = 64 * 1024;
 
+/** Foreign keys come, go, or name another table. */
+const MAY_CHANGE_CASCADES = /\b(?:FOREIGN|REFERENCES|RENAME|CONSTRAINT)\b/i;
+
 /** One leadership: from the checkpoint on until it is stopped, lost, or fails. Used once. */
 export class BackstopRun {
   readonly suspects: SuspectTables;
@@ -35,6 +40,7 @@ export class BackstopRun {
   private readonly documents: DocumentStore;
   private zone: SessionZone = SessionZone.UTC;
   private readonly indices: IndexWatch;
+  private readonly cascades = new CascadeWatch((table, reason) => this.suspects.add(table, reason));
   private readonly keeper: CheckpointKeeper;
   private failure: Error | null = null;
 
@@ -55,7 +61,10 @@ export class BackstopRun {
       serverId: options.serverId,
       heartbeatMs: options.heartbeatMs,
       maxQueuedBytes: options.maxQueuedBytes * LOG_SHARE,
-      include: (schema, table) => watched.has(`${schema}.${table}`),
+      include: (schema, table) => {
+        const name = `${schema}.${table}`;
+        return watched.has(name) || (this.cascades.isParent(name) && 'cascades');
+      },
       onReconnect: ({ attempt, delayMs, error }) =>
         logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${logTextOf(error)}`),
     });
@@ -147,6 +156,7 @@ export class BackstopRun {
       whereToBegin(checkpoint, options.startFrom, lost, ask),
     );
     this.makeTables(place.at);
+    await this.readCascades();
     this.indices.known = { ...checkpoint?.indexUuids };
     for (const [table, reason] of Object.entries(checkpoint?.toVerify ?? {})) {
       if (this.tables.has(table)) this.suspects.add(table, reason);
@@ -210,6 +220,7 @@ export class BackstopRun {
         const wait = pipeline.accept(event);
         if (wait) await wait;
         if (event.kind !== 'rows') continue;
+        this.cascades.look(event);
         bytes += event.bytes;
         if (bytes < TURN_BYTES) continue;
         bytes = 0;
@@ -220,7 +231,17 @@ export class BackstopRun {
 
   private undecodable(schema: string | null, table: string | null, reason: string): void {
     if (schema === null || table === null) this.suspectAll(reason);
-    else if (this.tables.has(`${schema}.${table}`)) this.suspects.add(`${schema}.${table}`, reason);
+    else {
+      const name = `${schema}.${table}`;
+      if (this.tables.has(name)) this.suspects.add(name, reason);
+      this.cascades.unreadable(name);
+    }
+  }
+
+  private async readCascades(): Promise<void> {
+    const { dataSource } = this.parts;
+    const query = (sql: string, values?: unknown[]): Promise<any[]> => dataSource.query(sql, values);
+    this.cascades.set(await readCascades(query, this.tables.keys()));
   }
 
   private suspectAll(reason: string): void {
@@ -228,6 +249,7 @@ export class BackstopRun {
   }
 
   private async schemaChanged({ schema, statement }: SchemaChangeEvent): Promise<void> {
+    if (MAY_CHANGE_CASCADES.test(statement)) await this.readCascades();
     const effect = schemaEffect(statement, schema, this.tables.keys());
     for (const name of effect.tables) {
       const table = this.tables.get(name)!;

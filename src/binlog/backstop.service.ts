@@ -211,7 +211,9 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     const leadership = await lock.acquire(signal);
     try {
       this.enter('starting');
-      await checkServer(connection, options.serverId, this.logger, signal);
+      const contexts = this.contexts();
+      const tables = contexts.map(({ binding: { shape } }) => `${shape.database}.${shape.table}`);
+      await checkServer(connection, { serverId: options.serverId, tables }, this.logger, signal);
       this.run = new BackstopRun({
         options: {
           ...options,
@@ -220,7 +222,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
         },
         dataSource,
         connection,
-        contexts: this.contexts(),
+        contexts,
         client,
         registry,
         checkpoints: new CheckpointStore(dataSource),

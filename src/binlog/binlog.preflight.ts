@@ -1,5 +1,6 @@
 import { BinlogPreflightError } from '../errors.js';
 import type { SqlQuery } from '../mysql/table.introspection.js';
+import { cascadeFindings } from './cascade.preflight.js';
 
 export interface PreflightFinding {
   readonly setting: string;
@@ -16,6 +17,8 @@ export interface PreflightOptions {
   readonly serverId?: number;
   /** The log should reach back so far, or a stop over a weekend costs a verification. Default two days. */
   readonly minRetentionSeconds?: number;
+  /** The watched tables, `database.table`: whether foreign keys change them unseen. */
+  readonly tables?: readonly string[];
 }
 
 const TWO_DAYS = 2 * 86_400;
@@ -49,6 +52,7 @@ export async function preflight(query: SqlQuery, options: PreflightOptions = {})
     ...retentionFindings(settings, options.minRetentionSeconds ?? TWO_DAYS),
     ...(await grantFindings(query)),
     ...(await serverIdFindings(query, settings, options.serverId)),
+    ...(await cascadeFindings(query, options.tables ?? [])),
   ];
   return findings.sort((a, b) => Number(a.severity === 'warning') - Number(b.severity === 'warning'));
 }

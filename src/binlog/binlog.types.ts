@@ -71,6 +71,8 @@ export interface RowsEvent {
   readonly changes: readonly RowChange[];
   /** Size in the log: what the bounded queue counts. */
   readonly bytes: number;
+  /** What foreign keys did beside these changes was left to InnoDB, and is not in the log. */
+  readonly cascadesEscape: boolean;
   readonly at: BinlogPosition;
 }
 

@@ -12,6 +12,8 @@ const HEADER_BYTES = 19;
 const CHECKSUM_BYTES = 4;
 const CRC32 = 1;
 const MICROS_PER_SECOND = 1_000_000;
+/** Flags of a rows event: foreign keys are not looked at; or what they do is logged with it (since MySQL 9.6). */
+const NO_CASCADES = 0x02 | 0x10;
 /** In an event's header: who does not know the event may leave it out. */
 const IGNORABLE = 0x80;
 /** XA transactions that were prepared and wait for their end. */
@@ -34,6 +36,8 @@ const UNWANTED = 'unwanted';
 interface KnownTable {
   readonly body: Buffer;
   readonly description: TableDescription;
+  /** Only rows whose cascades are not in the log are wanted. */
+  onlyCascades: boolean;
 }
 
 /**
@@ -187,12 +191,14 @@ export class LogAssembler {
     const whole = body.buffer.subarray(body.at, body.end);
     const known = this.tables.get(id);
     const { schema, table } = tableNameOf(body);
-    if (!this.port.wanted(schema, table)) {
+    const wanted = this.port.wanted(schema, table);
+    if (!wanted) {
       this.tables.set(id, UNWANTED);
     } else if (known === undefined || known === UNWANTED || !known.body.equals(whole)) {
       // The same description for the same bytes: what is compiled for it is compiled once.
-      this.tables.set(id, { body: Buffer.from(whole), description: describeTable(schema, table, body) });
-    }
+      const description = describeTable(schema, table, body);
+      this.tables.set(id, { body: Buffer.from(whole), description, onlyCascades: wanted === 'cascades' });
+    } else known.onlyCascades = wanted === 'cascades';
   }
 
   private rows(rows: RowsKind, hasExtra: boolean, body: LogBytes, at: BinlogPosition): void {
@@ -202,7 +208,8 @@ export class LogAssembler {
       this.undecodable(null, null, 'rows of a table that the log did not name', at);
       return;
     }
-    body.skip(2);
+    const cascadesEscape = (body.u16() & NO_CASCADES) === 0;
+    if (table.onlyCascades && (!cascadesEscape || rows === 'insert')) return;
     const { schema, table: name, problem } = table.description;
     const { transaction } = this;
     if (!transaction) {
@@ -214,7 +221,7 @@ export class LogAssembler {
     } else {
       const bytes = Buffer.from(body.bytes(body.left));
       this.port.put(
-        { kind: 'undecoded-rows', table: table.description, rows, hasExtra, body: bytes, at },
+        { kind: 'undecoded-rows', table: table.description, rows, hasExtra, cascadesEscape, body: bytes, at },
         bytes.length,
       );
     }
@@ -223,6 +230,7 @@ export class LogAssembler {
   private partialUpdate(body: LogBytes, at: BinlogPosition): void {
     const table = this.tables.get(body.u48());
     if (table === UNWANTED) return;
+    if (table?.onlyCascades && (body.u16() & NO_CASCADES) !== 0) return;
     const reason =
       "parts of JSON values were logged; run SET PERSIST binlog_row_value_options = '' and let no session set it";
     this.undecodable(table?.description.schema ?? null, table?.description.table ?? null, reason, at);

@@ -15,6 +15,7 @@ export interface UndecodedRows {
   readonly table: TableDescription;
   readonly rows: RowsKind;
   readonly hasExtra: boolean;
+  readonly cascadesEscape: boolean;
   readonly body: Buffer;
   readonly at: BinlogPosition;
 }
@@ -33,8 +34,11 @@ export type AssembledItem =
 
 /** What comes out of the assembler, and what it asks. */
 export interface AssemblerPort {
-  /** Asked at each statement, so the answer may change while it runs. */
-  wanted(schema: string, table: string): boolean;
+  /**
+   * Asked at each statement, so the answer may change while it runs. `cascades`: only those rows that make foreign keys do
+   * something which is not in the log.
+   */
+  wanted(schema: string, table: string): boolean | 'cascades';
   /** Transactions before the wanted start are passed over without a word. */
   skipped(transaction: ParsedGtid, from: BinlogPosition): boolean;
   put(item: AssembledItem, bytes: number): void;

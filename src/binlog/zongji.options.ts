@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'mysql2';
 
-export type TableFilter = (schema: string, table: string) => boolean;
+/** `cascades`: only those rows that make foreign keys do something which is not in the log. */
+export type TableFilter = (schema: string, table: string) => boolean | 'cascades';
 
 export interface ZongjiSourceOptions {
   /** As for mysql2: host, port, user, password, ssl … The user needs REPLICATION SLAVE, REPLICATION CLIENT and SELECT. */

@@ -94,11 +94,11 @@ export class ZongjiReading implements AssemblerPort {
     return { kind: 'commit', coordinates: { file, position, gtidSet, serverUuid: this.start!.serverUuid } };
   }
 
-  private decoded({ table, rows, hasExtra, body, at }: UndecodedRows): BinlogEvent {
+  private decoded({ table, rows, hasExtra, cascadesEscape, body, at }: UndecodedRows): BinlogEvent {
     const { schema, table: name, columns } = table;
     try {
       const changes = decodeRows(table, rows, hasExtra, new LogBytes(body, 0, body.length));
-      return { kind: 'rows', schema, table: name, columns, changes, bytes: body.length, at };
+      return { kind: 'rows', schema, table: name, columns, changes, bytes: body.length, cascadesEscape, at };
     } catch (error) {
       return { kind: 'undecodable', schema, table: name, reason: (error as Error).message, at };
     }

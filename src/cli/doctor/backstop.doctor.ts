@@ -8,7 +8,10 @@ export async function backstopFindings(inspection: Inspection, signal: AbortSign
   const { backstops } = inspection;
   const all: Finding[] = [];
   for (const backstop of backstops.length > 0 ? backstops : [null]) {
-    const findings = await checkedQuery(inspection, backstop, signal, (query) => preflight(query));
+    const tables = inspection.tables
+      .filter(({ dataSourceName }) => dataSourceName === (backstop?.dataSource ?? 'default'))
+      .map(({ database, tableName }) => `${database}.${tableName}`);
+    const findings = await checkedQuery(inspection, backstop, signal, (query) => preflight(query, { tables }));
     const subject = backstops.length > 1 ? `binary log of the DataSource ${backstop!.dataSource}` : 'binary log';
     for (const { setting, found, wanted, fix, severity } of findings) {
       all.push({ severity, subject, problem: `${setting} is ${found}, wanted: ${wanted}`, fix });

@@ -6,6 +6,15 @@ const LOADER = new URL('./typescript.loader.mjs', import.meta.url).href;
 const SOURCES = fileURLToPath(new URL('../../src/cli/cli.main.ts', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/cli/cli.main.js', import.meta.url));
 
+/** The program and its first arguments. */
+export const CLI_COMMAND = [
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  '--import',
+  LOADER,
+  SOURCES,
+] as const;
+
 export interface CliEnd {
   readonly code: number | null;
   readonly stdout: string;
@@ -23,8 +32,8 @@ export interface CliRunOptions {
 
 /** `nest-consistent …` as a child process. nest-commander cannot be loaded into Jest on every Node. */
 export async function runCli(args: readonly string[], options: CliRunOptions = {}): Promise<CliEnd> {
-  const program = options.built ? [BUILT] : ['--import', LOADER, SOURCES];
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...program, ...args], {
+  const [node, ...sources] = CLI_COMMAND;
+  const child = spawn(node, [...(options.built ? [BUILT] : sources), ...args], {
     cwd: options.cwd ?? process.cwd(),
     env: { ...process.env, FORCE_COLOR: '', NO_COLOR: '', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -117,7 +117,8 @@ export async function tableGrant({ dataSource, tablePath }: InspectedTable): Pro
 /** What information_schema shows of the user's own rights; those of roles are not there. */
 async function seesTriggers(dataSource: DataSource, { database, tableName }: InspectedTable): Promise<boolean> {
   const grantee = `GRANTEE = ? AND PRIVILEGE_TYPE = 'TRIGGER'`;
-  const user = await account(dataSource);
+  // There quotes are not doubled.
+  const user = (await accountParts(dataSource)).map((part) => `'${part}'`).join('@');
   const found = (await dataSource.query(
     `SELECT 1 FROM information_schema.USER_PRIVILEGES WHERE ${grantee}
      UNION ALL SELECT 1 FROM information_schema.SCHEMA_PRIVILEGES WHERE ${grantee} AND ? LIKE TABLE_SCHEMA
@@ -127,12 +128,15 @@ async function seesTriggers(dataSource: DataSource, { database, tableName }: Ins
   return found.length > 0;
 }
 
-/** `'user'@'host'`, as GRANT and information_schema write it. */
+/** `'user'@'host'`, as GRANT wants it. */
 async function account(dataSource: DataSource): Promise<string> {
+  return (await accountParts(dataSource)).map((part) => `'${part.replaceAll("'", "''")}'`).join('@');
+}
+
+async function accountParts(dataSource: DataSource): Promise<[string, string]> {
   const [row] = (await dataSource.query('SELECT CURRENT_USER() AS account')) as [{ account: string }];
   const at = row.account.lastIndexOf('@');
-  const parts = [row.account.slice(0, at), row.account.slice(at + 1)];
-  return parts.map((part) => `'${part.replaceAll("'", "''")}'`).join('@');
+  return [row.account.slice(0, at), row.account.slice(at + 1)];
 }
 
 function path(table: string, dataSource: DataSource): string {

@@ -6,6 +6,8 @@ import type { BinlogCoordinates } from '../../binlog/binlog.types.js';
 import { GtidSet } from '../../binlog/gtid.set.js';
 import { LeaderLock } from '../../binlog/leader.lock.js';
 import { whereToBegin } from '../../binlog/backstop.begin.js';
+import type { ServerFacts } from '../../binlog/failover.decision.js';
+import { readServerFacts } from '../../binlog/server.facts.js';
 import { InvalidOptionsError } from '../../errors.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
 import { checkedQuery } from './log.query.js';
@@ -105,7 +107,10 @@ export async function rewindBackstop(
   const store = new CheckpointStore(dataSource);
   await store.ensureTable();
   const before = await store.load(backstop.name);
-  const place = await checkedQuery(inspection, backstop, signal, (query) => whereToBegin(before, to, null, query));
+  const place = await checkedQuery(inspection, backstop, signal, async (query) => {
+    if (to !== 'now') refuseUnreadable(to.gtidSet, await readServerFacts(query));
+    return whereToBegin(before, to, null, query);
+  });
   const at = place.at!;
   const epoch = await store.rewind(backstop.name, at);
   if (to === 'now') {
@@ -117,6 +122,25 @@ export async function rewindBackstop(
     await store.save(backstop.name, epoch, at, notes);
   }
   return at;
+}
+
+/** The leader would notice too, and verify every table instead: who asks for a place should learn that there is none. */
+function refuseUnreadable(gtidSet: string, { gtidExecuted, gtidPurged }: ServerFacts): void {
+  const wanted = GtidSet.parse(gtidSet);
+  const unknown = wanted.subtract(GtidSet.parse(gtidExecuted));
+  if (!unknown.isEmpty) {
+    throw new InvalidOptionsError(
+      `--gtid-set: this server has never seen ${unknown.toString()}. Take a set from \`backstop status\` or SELECT @@GLOBAL.gtid_executed.`,
+      { unknown: unknown.toString() },
+    );
+  }
+  const purged = GtidSet.parse(gtidPurged).subtract(wanted);
+  if (!purged.isEmpty) {
+    throw new InvalidOptionsError(
+      `--gtid-set: the log no longer has ${purged.toString()}, which comes after that place. Give a later set, or --now, which has every table verified.`,
+      { purged: purged.toString() },
+    );
+  }
 }
 
 function nameOf({ database, tableName }: InspectedTable): string {

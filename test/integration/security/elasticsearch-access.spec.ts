@@ -1,0 +1,180 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BackstopModule, BackstopService } from '../../../src/binlog/index.js';
+import { ConsistentRegistry } from '../../../src/consistent.registry.js';
+import { IndexAccessError } from '../../../src/index.js';
+import { serviceOf } from '../../support/application.js';
+import { until } from '../../support/faulty.js';
+import { Product, product, productRepository } from '../../support/product.js';
+import { refusedStart } from '../../support/refused.start.js';
+import { AccessFixture } from './access.fixture.js';
+import { CertificateAuthority } from './certificate.authority.js';
+
+type ClientOptions = Parameters<AccessFixture['client']>[0];
+
+/** A real Elasticsearch with its security on. Keys, users and the CA are given as a user gives them: in the client's options. */
+describe('Elasticsearch over TLS', () => {
+  let fixture: AccessFixture;
+
+  beforeAll(async () => {
+    fixture = await AccessFixture.create('access');
+  }, 180_000);
+  afterAll(() => fixture?.close());
+
+  it('does all its work with a key that has the documented privileges, makes the index, and follows the log', async () => {
+    const key = await fixture.key('whole', fixture.documented());
+    const backstopModule = BackstopModule.forRoot({ checkpointIntervalMs: 50, indexCheckIntervalMs: 100 });
+    const started = await fixture.start('whole', fixture.front.options(key), { imports: [backstopModule] });
+    const backstop = started.application.get(BackstopService);
+    await until('it leads', () => backstop.status().state === 'leading');
+    await fixture.wholeCycle(started);
+    const { id } = await started.products.save(product());
+    await fixture.stores.database.query(`UPDATE product SET title = 'adopted' WHERE id = ?`, [id]);
+    await backstop.drained();
+    expect(await fixture.documentOf(started.index, id)).toMatchObject({ title: 'adopted' });
+    fixture.outputs.add(backstop.status());
+    await backstop.stop();
+  });
+
+  it('needs fewer where the index is prepared', async () => {
+    const key = await fixture.key('prepared', fixture.documented(true));
+    const module = { createIndices: false };
+    await fixture.wholeCycle(await fixture.start('whole', fixture.front.options(key), { module }));
+  });
+
+  it('purges durable tombstones with them, on the index behind the alias', async () => {
+    const key = await fixture.key('durable', fixture.documented());
+    const entity = { tombstones: 'durable' } as const;
+    const { application, products, index } = await fixture.start('durable', fixture.front.options(key), { entity });
+    await products.remove((await products.save(product())) as Product);
+    await fixture.secured.client.indices.refresh({ index });
+    const { documents } = application.get(ConsistentRegistry).all()[0]!;
+    expect(await documents.purgeTombstones(index, Date.now() + 60_000)).toMatchObject({ purged: 1 });
+  });
+
+  it('works as a user with a password, without anything in between', async () => {
+    const auth = await fixture.user('app', fixture.documented());
+    await fixture.wholeCycle(await fixture.start('user', { auth }));
+  });
+
+  describe('does not start, and says at once what to mend', () => {
+    const refused: [string, () => Promise<ClientOptions>, RegExp][] = [
+      ['no CA', async () => ({ tls: {} }), /certificate.*elasticsearch\.tls\.ca/s],
+      ['the CA of somebody else', async () => ({ tls: { ca: new CertificateAuthority().certificate } }), /tls\.ca/],
+      [
+        'another name than the certificate has',
+        async () => ({ node: `https://localhost:${fixture.secured.port}` }),
+        /altnames.*name the host as the certificate does/s,
+      ],
+      [
+        'a key that does not exist, or has expired',
+        async () => fixture.front.options(unknownKey()),
+        /security_exception.*API key/s,
+      ],
+      [
+        'a wrong password',
+        async () => ({ auth: { username: 'root', password: 'wrong-password' } }),
+        /unable to authenticate user \[root\].*user in `elasticsearch\.auth`/s,
+      ],
+      [
+        'a user without privileges',
+        async () => ({ auth: await fixture.user('nobody', { names: ['other'], privileges: ['read'] }) }),
+        /is unauthorized for user \[nobody\].*docs\/operations\.md/s,
+      ],
+    ];
+
+    function unknownKey(): string {
+      const key = fixture.front.issue('whole', 'whatever');
+      fixture.hideKey('the unknown', key);
+      fixture.front.revoke(key);
+      return key;
+    }
+
+    it.each(refused)('%s', async (_name, accessOf, said) => {
+      const root = { username: 'root', password: fixture.secured.password };
+      const client = fixture.client({ auth: root, ...(await accessOf()) });
+      const requests = fixture.requestsOf(client);
+      const error = await refusedStart(fixture.stores, {
+        entities: [Product],
+        repositories: [productRepository(fixture.stores.index('never'))],
+        module: { elasticsearch: client, startupTimeoutMs: 120_000 },
+      });
+      fixture.outputs.add(error);
+      expect(error).toBeInstanceOf(IndexAccessError);
+      expect(error).toMatchObject({ code: 'INDEX_ACCESS', retryable: false });
+      expect(error.message).toMatch(said);
+      // Not one of the many tries that a cluster gets which is still starting.
+      expect(requests).toHaveLength(1);
+    });
+
+    it('no credentials at all', async () => {
+      const error = await refusedStart(fixture.stores, {
+        entities: [Product],
+        repositories: [productRepository(fixture.stores.index('never'))],
+        module: { elasticsearch: fixture.client({}) },
+      });
+      expect(error).toBeInstanceOf(IndexAccessError);
+      expect(error.message).toMatch(/missing authentication credentials.*elasticsearch\.auth/s);
+    });
+  });
+
+  it('a key that is revoked while it works: writes are undone, each asks once, and the error says what to do', async () => {
+    const { stores, outputs } = fixture;
+    const key = await fixture.key('revoked', fixture.documented());
+    const client = fixture.keyed(key);
+    const { application, products, index } = await fixture.start('revoked', client);
+    const saved = await products.save(product());
+    fixture.front.revoke(key);
+    const requests = fixture.requestsOf(client);
+    const error = await fixture.failed(products.update({ id: saved.id, title: 'too late' }));
+    expect(error).toBeInstanceOf(IndexAccessError);
+    expect(error).toMatchObject({ retryable: false, data: { entity: 'Product', operation: 'update' } });
+    expect(error.message).toMatch(/denies the update of Product .*security_exception.*API key or user/s);
+    expect(requests.filter((path) => path.endsWith('/_bulk'))).toHaveLength(1);
+    expect(await stores.row('product', saved.id)).toMatchObject({ title: saved.title, consistency_state: 'commit' });
+    expect(await fixture.documentOf(index, saved.id)).toMatchObject({ title: saved.title });
+    // Rows that are decided need no answer from the index.
+    expect(await products.findOneBy({ id: saved.id })).toMatchObject({ title: saved.title });
+
+    const outcomes = await products.saveMany(Array.from({ length: 50 }, () => product()));
+    expect(new Set(outcomes.map(({ status }) => status))).toEqual(new Set(['failed']));
+    for (const outcome of outcomes) outputs.add(outcome);
+    expect(requests.length).toBeLessThanOrEqual(4);
+    expect(await stores.database.query(`SELECT id FROM product WHERE consistency_state = 'prepare'`)).toEqual([]);
+    await fixture.failed(serviceOf(application).verify(Product));
+    await fixture.record(application);
+  });
+
+  it("decider: 'mysql': writes that are denied wait for the privilege, and nobody has to look at each", async () => {
+    const { secured, stores } = fixture;
+    const whole = fixture.documented();
+    const auth = await fixture.user('clerk', whole);
+    const { application, products, index } = await fixture.start('denied', { auth }, { module: { decider: 'mysql' } });
+    const service = serviceOf(application);
+    const sweepAll = async () => {
+      await stores.database.query(
+        `UPDATE product SET consistency_deadline = '2000-01-01' WHERE consistency_deadline IS NOT NULL`,
+      );
+      return service.sweep();
+    };
+    await secured.user('clerk', auth.password, { ...whole, privileges: ['read'] });
+    const saved = await products.save(product());
+    expect(saved.consistency.state).toBe('prepare');
+    expect(await sweepAll()).toEqual({ claimed: 1, settled: 0, failed: 1, parked: 0 });
+    expect(await service.parked.list()).toEqual([]);
+    expect(await products.findOneBy({ id: saved.id })).toMatchObject({ title: saved.title });
+    await fixture.record(application);
+
+    await secured.user('clerk', auth.password, whole);
+    expect(await sweepAll()).toEqual({ claimed: 1, settled: 1, failed: 0, parked: 0 });
+    expect(await fixture.documentOf(index, saved.id)).toMatchObject({ title: saved.title });
+  });
+
+  it('no key and no password is in any log, error, metric, health answer or page', () => {
+    const { outputs, secrets } = fixture;
+    for (const shown of ['nest_consistent_writes_total', 'INDEX_ACCESS', 'unable to authenticate']) {
+      expect([shown, outputs.includes(shown)]).toEqual([shown, true]);
+    }
+    expect(Object.keys(secrets).length).toBeGreaterThan(10);
+    outputs.expectWithout(secrets);
+  });
+});

@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackstopModule, BackstopService } from '../../../src/binlog/index.js';
 import { ConsistentRegistry } from '../../../src/consistent.registry.js';
-import { IndexAccessError } from '../../../src/index.js';
+import { IndexAccessError, OutcomeUnknownError } from '../../../src/index.js';
 import { serviceOf } from '../../support/application.js';
 import { until } from '../../support/faulty.js';
 import { Product, product, productRepository } from '../../support/product.js';
 import { refusedStart } from '../../support/refused.start.js';
 import { AccessFixture } from './access.fixture.js';
 import { CertificateAuthority } from './certificate.authority.js';
+
+const EXPIRE = `UPDATE product SET consistency_deadline = '2000-01-01', updatedAt = updatedAt WHERE consistency_deadline IS NOT NULL`;
 
 type ClientOptions = Parameters<AccessFixture['client']>[0];
 
@@ -151,9 +153,7 @@ describe('Elasticsearch over TLS', () => {
     const { application, products, index } = await fixture.start('denied', { auth }, { module: { decider: 'mysql' } });
     const service = serviceOf(application);
     const sweepAll = async () => {
-      await stores.database.query(
-        `UPDATE product SET consistency_deadline = '2000-01-01' WHERE consistency_deadline IS NOT NULL`,
-      );
+      await stores.database.query(EXPIRE);
       return service.sweep();
     };
     await secured.user('clerk', auth.password, { ...whole, privileges: ['read'] });
@@ -166,6 +166,29 @@ describe('Elasticsearch over TLS', () => {
 
     await secured.user('clerk', auth.password, whole);
     expect(await sweepAll()).toEqual({ claimed: 1, settled: 1, failed: 0, parked: 0 });
+    expect(await fixture.documentOf(index, saved.id)).toMatchObject({ title: saved.title });
+  });
+
+  it('an undecided row waits as well: that the race for its slot is denied says nothing about its document', async () => {
+    const { secured, stores, front } = fixture;
+    const whole = fixture.documented();
+    const { username, password } = await fixture.user('settler', whole);
+    const key = front.issue(username, password);
+    fixture.hideKey('settler', key);
+    const { application, products, index } = await fixture.start('race', front.options(key));
+    const saved = await products.save(product());
+    front.loseNextBulk();
+    const error = await fixture.failed(products.update({ id: saved.id, title: 'lost' }));
+    expect(error).toBeInstanceOf(OutcomeUnknownError);
+    const due = () => stores.database.query(EXPIRE);
+    await secured.user('settler', password, { ...whole, privileges: ['read'] });
+    await due();
+    const service = serviceOf(application);
+    expect(await service.sweep()).toEqual({ claimed: 1, settled: 0, failed: 1, parked: 0 });
+    await secured.user('settler', password, whole);
+    await due();
+    expect(await service.sweep()).toEqual({ claimed: 1, settled: 1, failed: 0, parked: 0 });
+    expect(await products.findOneBy({ id: saved.id })).toMatchObject({ title: saved.title });
     expect(await fixture.documentOf(index, saved.id)).toMatchObject({ title: saved.title });
   });
 

@@ -12,6 +12,7 @@ import type { SecuredElasticsearch } from './secured.elasticsearch.js';
 export class KeyFront {
   /** Paths, in order of arrival. */
   readonly requests: string[] = [];
+  private losing = false;
   private readonly keys = new Map<string, string>();
   private readonly server: Server;
 
@@ -52,6 +53,11 @@ export class KeyFront {
     this.keys.delete(`ApiKey ${encoded}`);
   }
 
+  /** The next bulk never arrives, and whoever sent it cannot know. */
+  loseNextBulk(): void {
+    this.losing = true;
+  }
+
   async stop(): Promise<void> {
     this.server.closeAllConnections();
     this.server.close();
@@ -61,6 +67,11 @@ export class KeyFront {
   private forward(asked: IncomingMessage, answer: ServerResponse): void {
     const { method, url = '/', headers } = asked;
     this.requests.push(new URL(url, 'https://front').pathname);
+    if (this.losing && url.includes('/_bulk')) {
+      this.losing = false;
+      asked.resume().on('end', () => answer.destroy());
+      return;
+    }
     const given = headers.authorization ?? '';
     const onwards = request(new URL(url, this.secured.url), {
       method: method!,

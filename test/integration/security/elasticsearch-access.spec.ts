@@ -1,14 +1,20 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackstopModule, BackstopService } from '../../../src/binlog/index.js';
 import { ConsistentRegistry } from '../../../src/consistent.registry.js';
 import { IndexAccessError, OutcomeUnknownError } from '../../../src/index.js';
 import { serviceOf } from '../../support/application.js';
+import { type CliEnd, runCli } from '../../support/cli.run.js';
 import { until } from '../../support/faulty.js';
 import { Product, product, productRepository } from '../../support/product.js';
 import { refusedStart } from '../../support/refused.start.js';
 import { AccessFixture } from './access.fixture.js';
 import { CertificateAuthority } from './certificate.authority.js';
 
+const APP = fileURLToPath(new URL('./fixture/secured.mjs', import.meta.url));
 const EXPIRE = `UPDATE product SET consistency_deadline = '2000-01-01', updatedAt = updatedAt WHERE consistency_deadline IS NOT NULL`;
 
 type ClientOptions = Parameters<AccessFixture['client']>[0];
@@ -190,6 +196,78 @@ describe('Elasticsearch over TLS', () => {
     expect(await service.sweep()).toEqual({ claimed: 1, settled: 1, failed: 0, parked: 0 });
     expect(await products.findOneBy({ id: saved.id })).toMatchObject({ title: saved.title });
     expect(await fixture.documentOf(index, saved.id)).toMatchObject({ title: saved.title });
+  });
+
+  describe('the command line', () => {
+    let folder: string;
+    let key: string;
+    const caFile = () => join(folder, 'ca.pem');
+
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'nest-consistent-ca-'));
+      await writeFile(caFile(), fixture.secured.authority.certificate);
+      await writeFile(join(folder, 'wrong.pem'), new CertificateAuthority().certificate);
+      const rights = fixture.documented();
+      key = await fixture.key('cli', rights);
+      // It verifies what is there: an index of its own, with every row.
+      const { application } = await fixture.start('cli', fixture.front.options(key));
+      await serviceOf(application).verify(Product, { repair: true, graceMs: 10 });
+    });
+    afterAll(() => rm(folder, { recursive: true }));
+
+    async function cli(args: readonly string[], env: Record<string, string>): Promise<CliEnd> {
+      const end = await runCli([...args, '--verbose'], { env });
+      fixture.outputs.add(end.stdout + end.stderr);
+      return end;
+    }
+    const app = (apiKey: string) => ({
+      APP_MYSQL_URL: fixture.stores.database.url,
+      APP_ELASTICSEARCH_URL: `https://127.0.0.1:${fixture.front.port}`,
+      APP_INDEX: fixture.stores.index('cli'),
+      APP_CA: caFile(),
+      APP_API_KEY: apiKey,
+    });
+    const urls = (ca: string, node: string) =>
+      ['--mysql', fixture.stores.database.url, '--table', 'product', '--index', fixture.stores.index('cli')].concat(
+        ...['--elasticsearch', node, '--elasticsearch-ca', join(folder, ca)],
+      );
+
+    it("takes the application's own CA and key, and tells a key that is refused with 3", async () => {
+      const well = await cli(['verify', '--app', APP, '--json'], app(key));
+      expect([well.code, JSON.parse(well.stdout)]).toEqual([0, expect.objectContaining({ missing: 0, stale: 0 })]);
+      const unknown = fixture.front.issue('cli', 'whatever');
+      fixture.hideKey('the command line', unknown);
+      fixture.front.revoke(unknown);
+      for (const command of ['verify', 'doctor']) {
+        const refused = await cli([command, '--app', APP], app(unknown));
+        expect([command, refused.code]).toEqual([command, 3]);
+        expect(refused.stderr).toMatch(/API key/);
+      }
+    }, 120_000);
+
+    it('takes them beside URLs, from a file and the environment', async () => {
+      const node = `https://127.0.0.1:${fixture.front.port}`;
+      const env = { NEST_CONSISTENT_ELASTICSEARCH_API_KEY: key };
+      const well = await cli(['status', '--json', ...urls('ca.pem', node)], env);
+      expect(JSON.parse(well.stdout)).toMatchObject({ tables: [{ index: `${fixture.stores.index('cli')}-000001` }] });
+      const { username, password } = await fixture.user('typist', fixture.documented());
+      const login = node
+        .replace('//', `//${username}@`)
+        .replace(String(fixture.front.port), String(fixture.secured.port));
+      const typed = await cli(['status', '--json', ...urls('ca.pem', login)], {
+        NEST_CONSISTENT_ELASTICSEARCH_PASSWORD: password,
+      });
+      expect(JSON.parse(typed.stdout)).toEqual(JSON.parse(well.stdout));
+
+      const wrong = await cli(['status', ...urls('wrong.pem', node)], env);
+      expect([wrong.code, wrong.stdout]).toEqual([3, '']);
+      expect(wrong.stderr).toContain(
+        "The server's certificate is not trusted. Give the CA that signed it: --mysql-ca or --elasticsearch-ca",
+      );
+      const without = await cli(['status', ...urls('ca.pem', node)], {});
+      expect([without.code, without.stdout]).toEqual([3, '']);
+      expect(without.stderr).toContain('does not know the API key or user');
+    }, 120_000);
   });
 
   it('no key and no password is in any log, error, metric, health answer or page', () => {

@@ -49,13 +49,19 @@ export class Sweeper {
       const { instruments, binding } = context;
       const results = await (instruments.active ? instruments.run('sweep', binding, keys.length, settle) : settle());
       let failed = 0;
+      let why: Unsettled | null = null;
       for (const result of results.values()) {
-        if (result instanceof Unsettled) failed++;
-        else if (result.parked) total.parked++;
+        if (result instanceof Unsettled) {
+          failed++;
+          why ??= result;
+        } else if (result.parked) total.parked++;
         else if (result.settled) total.settled++;
       }
       total.claimed += keys.length;
       total.failed += failed;
+      if (why) {
+        context.logger.warn(`${binding.name}: ${failed} rows could not be settled: ${logTextOf(why)}`, factsOf(context));
+      }
       // A store that does not answer is not asked again at once.
       if (failed > keys.length / 2) break;
     }

@@ -166,6 +166,8 @@ describe('Elasticsearch over TLS', () => {
     const saved = await products.save(product());
     expect(saved.consistency.state).toBe('prepare');
     expect(await sweepAll()).toEqual({ claimed: 1, settled: 0, failed: 1, parked: 0 });
+    expect(fixture.outputs.includes('Product: 1 rows could not be settled')).toBe(true);
+    expect(fixture.outputs.includes('is unauthorized for user')).toBe(true);
     expect(await service.parked.list()).toEqual([]);
     expect(await products.findOneBy({ id: saved.id })).toMatchObject({ title: saved.title });
     await fixture.record(application);

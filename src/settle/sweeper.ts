@@ -60,7 +60,10 @@ export class Sweeper {
       total.claimed += keys.length;
       total.failed += failed;
       if (why) {
-        context.logger.warn(`${binding.name}: ${failed} rows could not be settled: ${logTextOf(why)}`, factsOf(context));
+        context.logger.warn(
+          `${binding.name}: ${failed} rows could not be settled: ${logTextOf(why)}`,
+          factsOf(context),
+        );
       }
       // A store that does not answer is not asked again at once.
       if (failed > keys.length / 2) break;

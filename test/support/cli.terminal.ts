@@ -18,6 +18,8 @@ export interface TerminalOptions {
 
 // oxlint-disable-next-line no-control-regex
 const ESCAPES = /\u001b\[[0-9;?]*[a-zA-Z]|\u001b[78]/g;
+// oxlint-disable-next-line no-control-regex
+const TO_LINE_START = /\u001b\[[01]?G/g;
 const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
 
 /** `nest-consistent …` as a person sees it: stdout and stderr on a pseudo-terminal of this width (`script` of util-linux makes it). */
@@ -31,6 +33,9 @@ export async function runInTerminal(args: readonly string[], options: TerminalOp
   let screen = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (screen += text));
   const [code] = (await once(child, 'close')) as [number | null];
-  const lines = screen.replaceAll(ESCAPES, '').split(/\r?\n|\r/);
+  const lines = screen
+    .replaceAll(TO_LINE_START, '\r')
+    .replaceAll(ESCAPES, '')
+    .split(/\r?\n|\r/);
   return { code, screen, lines };
 }

@@ -10,10 +10,11 @@ export interface TableStyle {
   readonly bold: (text: string) => string;
 }
 
-/** Blanks left and right of a cell's text. */
-const PADDING = 2;
-/** A column that is narrower cannot be read. */
-const LEAST_WIDTH = 8 + PADDING;
+/** Tried in this order: with blanks beside the texts, then without; and how narrow a column may become for it. */
+const LAYOUTS = [
+  { padding: 1, least: 12 },
+  { padding: 0, least: 8 },
+] as const;
 
 /**
  * Lines and boxes on a terminal, no wider than that; where even that is too narrow, a list for each row. Elsewhere columns divided by
@@ -26,11 +27,20 @@ export function printTable(
 ): string {
   const texts = rows.map((row) => row.map((cell) => (cell === null ? '-' : printable(String(cell)))));
   if (width === null) return [head, ...texts].map((row) => row.map(oneLine).join('\t')).join('\n');
-  const widths = fittingWidths(head, texts, width);
-  if (widths === null) return texts.map((row) => asList(head, row, bold)).join('\n\n');
-  // Colours are ours: the package does not ask whether they are wanted.
-  const table = new CliTable({ head: [], colWidths: widths, style: { head: [], border: [] } });
-  const wrapped = (row: readonly string[]) => row.map((text, at) => wrap(text, widths[at]! - PADDING));
+  const fitting = LAYOUTS.map(({ padding, least }) => ({
+    padding,
+    widths: fittingWidths(head, texts, width - 2 * padding * head.length, least),
+  })).find(({ widths }) => widths !== null);
+  if (!fitting) return texts.map((row) => asList(head, row, bold)).join('\n\n');
+  const { padding } = fitting;
+  const widths = fitting.widths!;
+  const table = new CliTable({
+    head: [],
+    colWidths: widths.map((one) => one + 2 * padding),
+    // Colours are ours: the package does not ask whether they are wanted.
+    style: { head: [], border: [], 'padding-left': padding, 'padding-right': padding },
+  });
+  const wrapped = (row: readonly string[]) => row.map((text, at) => wrap(text, widths[at]!));
   table.push(
     wrapped(head).map((text) => text.split('\n').map(bold).join('\n')),
     ...texts.map(wrapped),
@@ -38,15 +48,20 @@ export function printTable(
   return table.toString();
 }
 
-/** Takes from the widest column until all fit. Null where they cannot. */
-function fittingWidths(head: readonly string[], rows: readonly (readonly string[])[], most: number): number[] | null {
+/** Of the texts alone. Takes from the widest column until all fit; null where they cannot. */
+function fittingWidths(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  most: number,
+  least: number,
+): number[] | null {
   const longest = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
-  const widths = head.map((name, at) => Math.max(...[name, ...rows.map((row) => row[at]!)].map(longest)) + PADDING);
+  const widths = head.map((name, at) => Math.max(...[name, ...rows.map((row) => row[at]!)].map(longest)));
   const borders = head.length + 1;
   let excess = widths.reduce((sum, width) => sum + width, borders) - most;
   while (excess > 0) {
     const widest = widths.indexOf(Math.max(...widths));
-    if (widths[widest]! <= LEAST_WIDTH) return null;
+    if (widths[widest]! <= least) return null;
     widths[widest]!--;
     excess--;
   }

@@ -6,11 +6,13 @@ import type { RedriveKey, RedriveResult } from '../../../src/settle/redriver.js'
 import { expectAgreement } from '../../support/agreement.js';
 import { BULK, Faulty, freshId, MGET, NEW, OLD } from '../../support/faulty.js';
 import { type Product, product, PRODUCT_MAPPINGS } from '../../support/product.js';
+import { SeededProducts } from '../../support/seeded.products.js';
 
 const TIMEOUT_MS = 30_000;
 
 describe('driving rows again as they are', () => {
   let faulty: Faulty;
+  let rows: SeededProducts;
   let context: EntityContext;
   let registry: ConsistentRegistry;
 
@@ -20,6 +22,7 @@ describe('driving rows again as they are', () => {
     const properties = { ...PRODUCT_MAPPINGS.properties, stock: { type: 'byte' } } as const;
     const entity = { when, mappings: { ...PRODUCT_MAPPINGS, properties } };
     faulty = await Faulty.start('redriver', { entity, module: { writeTimeoutMs: 5_000 } });
+    rows = new SeededProducts(faulty);
     registry = faulty.application.get(ConsistentRegistry);
     context = registry.all()[0]!;
   });
@@ -38,25 +41,6 @@ describe('driving rows again as they are', () => {
     await faulty.stores.database.query(statement, values);
   }
 
-  /** Many rows with their documents, in few statements. */
-  async function seedMany(rows: number): Promise<string[]> {
-    const given = Array.from({ length: rows }, () => product({ id: freshId(), title: OLD }));
-    const outcomes = await faulty.others.saveMany(given);
-    expect(outcomes.filter(({ status }) => status !== 'committed')).toEqual([]);
-    return given.map(({ id }) => id!);
-  }
-
-  async function versionOf(id: string): Promise<number> {
-    return Number((await faulty.row(id))!.consistency_version);
-  }
-
-  /** Documents changed around the library. */
-  async function foreign(id: string, version: number, title: string | null): Promise<void> {
-    const request = { index: faulty.stores.index('products'), id, version, version_type: 'external' } as const;
-    if (title === null) await faulty.stores.client.delete(request);
-    else await faulty.stores.client.index({ ...request, document: { id, title } });
-  }
-
   it('a row that was changed by SQL: its document follows, and nothing else of the row changes', async () => {
     const { id } = await faulty.seed();
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, id);
@@ -70,19 +54,19 @@ describe('driving rows again as they are', () => {
 
   it('a document that is ahead of the row, or far ahead of the clock: written above it', async () => {
     const [near, far, plain] = [await faulty.seed(), await faulty.seed(), await faulty.seed()];
-    await foreign(near.id, (await versionOf(near.id)) + 1_000, 'foreign');
-    const future = (await versionOf(far.id)) + 3_600_000_000;
-    await foreign(far.id, future, 'foreign');
+    await rows.foreign(near.id, (await rows.versionOf(near.id)) + 1_000, { id: near.id, title: 'foreign' });
+    const future = (await rows.versionOf(far.id)) + 3_600_000_000;
+    await rows.foreign(far.id, future, { id: far.id, title: 'foreign' });
     expect(await redrive([near.id, far.id, plain.id])).toEqual(['redriven', 'redriven', 'redriven']);
     for (const { id } of [near, far, plain]) await expectAgreement(faulty, id, OLD);
-    expect(await versionOf(far.id)).toBe(future + 1);
+    expect(await rows.versionOf(far.id)).toBe(future + 1);
     // A neighbour is not carried into the future.
-    expect(await versionOf(plain.id)).toBeLessThan(future);
+    expect(await rows.versionOf(plain.id)).toBeLessThan(future);
   });
 
   it('a document without a row: deleted at its version + 1, and an insert after it is above', async () => {
     const { id } = await faulty.seed();
-    const version = await versionOf(id);
+    const version = await rows.versionOf(id);
     await sql('DELETE FROM product WHERE id = ?', id);
     expect(await redrive([id])).toEqual(['removed']);
     await expectAgreement(faulty, id, null);
@@ -96,7 +80,7 @@ describe('driving rows again as they are', () => {
       });
     await expect(put(version + 1)).rejects.toMatchObject({ statusCode: 409 });
     await expect(put(version + 2)).resolves.toMatchObject({ result: 'created' });
-    await foreign(id, version + 3, null);
+    await rows.foreign(id, version + 3, null);
   });
 
   it('neither row nor document: unchanged', async () => {
@@ -107,13 +91,13 @@ describe('driving rows again as they are', () => {
     const [deleted, left, none] = [await faulty.seed(), await faulty.seed(), await faulty.seed({ stock: 0 })];
     await sql('UPDATE product SET deletedAt = UTC_TIMESTAMP(6), updatedAt = updatedAt WHERE id = ?', deleted.id);
     await sql('UPDATE product SET stock = 0, updatedAt = updatedAt WHERE id = ?', left.id);
-    const version = await versionOf(left.id);
+    const version = await rows.versionOf(left.id);
     expect(await redrive([deleted.id, left.id, none.id])).toEqual(['removed', 'removed', 'unchanged']);
     for (const { id } of [deleted, left]) {
       expect(await faulty.document(id)).toBeUndefined();
       expect(await faulty.row(id)).toMatchObject({ consistency_state: 'commit', consistency_pending: null });
     }
-    expect(await versionOf(left.id)).toBeGreaterThan(version);
+    expect(await rows.versionOf(left.id)).toBeGreaterThan(version);
   });
 
   it('a row in prepare: settled first, then driven as it is', async () => {
@@ -173,10 +157,10 @@ describe('driving rows again as they are', () => {
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, id);
     faulty.elasticsearch.inject({ kind: 'answer', status: 503 }, { ...MGET, times: 2 });
     expect(await redrive([id])).toEqual(['redriven']);
-    const version = await versionOf(id);
+    const version = await rows.versionOf(id);
     await faulty.elasticsearch.stop();
     expect(await redrive([id], 1_000)).toEqual([expect.objectContaining({ code: 'LOOK_FAILED', retryable: true })]);
-    expect(await versionOf(id)).toBe(version);
+    expect(await rows.versionOf(id)).toBe(version);
   });
 
   it('a delete whose answer is lost: sent again, without harm', async () => {
@@ -193,15 +177,15 @@ describe('driving rows again as they are', () => {
     const hold = faulty.elasticsearch.inject({ kind: 'hold' }, { ...BULK, times: 1 });
     const running = redrive([id]);
     await hold.reached();
-    const theirs = (await versionOf(id)) + 1_000;
-    await foreign(id, theirs, 'foreign');
+    const theirs = (await rows.versionOf(id)) + 1_000;
+    await rows.foreign(id, theirs, { id, title: 'foreign' });
     await faulty.elasticsearch.release();
     // The lift keeps the write undecided until its deadline: the answer says so, and a second call ends it.
     expect(await running).toEqual([expect.objectContaining({ code: 'OUTCOME_UNKNOWN' })]);
     await faulty.expire(id);
     expect(await redrive([id])).toEqual(['redriven']);
     await expectAgreement(faulty, id, OLD);
-    expect(await versionOf(id)).toBeGreaterThan(theirs);
+    expect(await rows.versionOf(id)).toBeGreaterThan(theirs);
   });
 
   it('an orphan whose key is inserted meanwhile: the insert wins', async () => {
@@ -230,7 +214,7 @@ describe('driving rows again as they are', () => {
   });
 
   it('many rows at once, each with an answer of its own', async () => {
-    const ids = await seedMany(450);
+    const ids = await rows.seed(450);
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id IN (?)', NEW, ids);
     await sql('DELETE FROM product WHERE id IN (?)', ids.slice(0, 20));
     const results = await redrive(ids);
@@ -242,7 +226,7 @@ describe('driving rows again as they are', () => {
   it('a document under another spelling than its row: only that document goes', async () => {
     const { id } = await faulty.seed();
     const stray: RedriveKey = { ...keyOf(id), documentId: `stray-${id}` };
-    await foreign(stray.documentId!, 7, 'stray');
+    await rows.foreign(stray.documentId!, 7, { id: stray.documentId!, title: 'stray' });
     const results = await registry.redriver.redrive(context, [stray], { timeoutMs: TIMEOUT_MS });
     expect(results.get(stray.id)).toBe('removed');
     expect(await faulty.document(stray.documentId!)).toBeUndefined();

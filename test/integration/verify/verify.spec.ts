@@ -3,11 +3,13 @@ import { VerificationInterruptedError, type VerifyOptions, type VerifyProgress }
 import { expectAgreement } from '../../support/agreement.js';
 import { Faulty, freshId, MGET, NEW, OLD, until } from '../../support/faulty.js';
 import { Product, product, PRODUCT_MAPPINGS } from '../../support/product.js';
+import { SeededProducts } from '../../support/seeded.products.js';
 
 const CLEAN = { missing: 0, stale: 0, foreign: 0, orphaned: 0, repaired: 0, failed: 0, unchecked: 0 };
 
 describe('verification', () => {
   let faulty: Faulty;
+  let rows: SeededProducts;
 
   beforeAll(async () => {
     const when = ({ stock }: Product) => stock !== 0;
@@ -15,6 +17,7 @@ describe('verification', () => {
     const properties = { ...PRODUCT_MAPPINGS.properties, stock: { type: 'byte' } } as const;
     const entity = { when, mappings: { ...PRODUCT_MAPPINGS, properties } };
     faulty = await Faulty.start('verify', { entity, module: { writeTimeoutMs: 5_000 } });
+    rows = new SeededProducts(faulty);
   });
   afterEach(async () => {
     await faulty.heal();
@@ -29,31 +32,12 @@ describe('verification', () => {
     await faulty.stores.database.query(statement, values);
   }
 
-  /** Many rows with their documents, in few statements. */
-  async function seedMany(rows: number): Promise<string[]> {
-    const given = Array.from({ length: rows }, () => product({ id: freshId(), title: OLD }));
-    const outcomes = await faulty.others.saveMany(given);
-    expect(outcomes.filter(({ status }) => status !== 'committed')).toEqual([]);
-    return given.map(({ id }) => id!);
-  }
-
-  async function versionOf(id: string): Promise<number> {
-    return Number((await faulty.row(id))!.consistency_version);
-  }
-
-  /** Documents changed around the library. Without a document: deleted. */
-  async function foreign(id: string, version: number, document: object | null): Promise<void> {
-    const request = { index: faulty.stores.index('products'), id, version, version_type: 'external' } as const;
-    if (document === null) await faulty.stores.client.delete(request);
-    else await faulty.stores.client.index({ ...request, document });
-  }
-
   async function sourceOf(id: string): Promise<Record<string, unknown>> {
     return (await faulty.document(id))!.source;
   }
 
   it('agreement: counted, nothing found, nothing written', async () => {
-    await seedMany(30);
+    await rows.seed(30);
     await faulty.seed({ stock: 0 });
     await faulty.others.softRemove(await faulty.seed());
     const before = await faulty.stores.database.query('SELECT * FROM product ORDER BY id');
@@ -69,18 +53,18 @@ describe('verification', () => {
     const [missing, stale, older, newer, gone, soft, left] = await Promise.all(
       Array.from({ length: 7 }, () => faulty.seed()),
     );
-    await foreign(missing!.id, (await versionOf(missing!.id)) + 1, null);
+    await rows.foreign(missing!.id, (await rows.versionOf(missing!.id)) + 1, null);
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, stale!.id);
     await sql(
       'UPDATE product SET title = ?, updatedAt = updatedAt, consistency_version = consistency_version + 5 WHERE id = ?',
       NEW,
       older!.id,
     );
-    await foreign(newer!.id, (await versionOf(newer!.id)) + 9, { id: newer!.id, title: 'foreign' });
+    await rows.foreign(newer!.id, (await rows.versionOf(newer!.id)) + 9, { id: newer!.id, title: 'foreign' });
     await sql('DELETE FROM product WHERE id = ?', gone!.id);
     await sql('UPDATE product SET deletedAt = UTC_TIMESTAMP(6), updatedAt = updatedAt WHERE id = ?', soft!.id);
     await sql('UPDATE product SET stock = 0, updatedAt = updatedAt WHERE id = ?', left!.id);
-    await foreign('no number', 4, { id: 'no number' });
+    await rows.foreign('no number', 4, { id: 'no number' });
 
     const found = await verify();
     expect(found).toMatchObject({ missing: 1, stale: 2, foreign: 1, orphaned: 4, repaired: 0, consistent: false });
@@ -107,18 +91,18 @@ describe('verification', () => {
 
   it('an adopted document and a refused write are agreement; the same contents without the marker are not', async () => {
     const [adopted, refused, unmarked] = await Promise.all([faulty.seed(), faulty.seed(), faulty.seed()]);
-    const adoptedAt = (await versionOf(adopted.id)) + 1_000;
+    const adoptedAt = (await rows.versionOf(adopted.id)) + 1_000;
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, adopted.id);
     const adoptedSource = { ...(await sourceOf(adopted.id)), title: NEW };
-    await foreign(adopted.id, adoptedAt, { consistency_restored: adoptedAt, ...adoptedSource });
+    await rows.foreign(adopted.id, adoptedAt, { consistency_restored: adoptedAt, ...adoptedSource });
     await expect(faulty.products.update({ id: refused.id, stock: 1_000 })).rejects.toMatchObject({
       code: 'INDEX_REJECTED',
     });
-    expect(await versionOf(refused.id)).toBeGreaterThan((await faulty.document(refused.id))!.version);
+    expect(await rows.versionOf(refused.id)).toBeGreaterThan((await faulty.document(refused.id))!.version);
     expect(await verify()).toMatchObject({ ...CLEAN, consistent: true });
     expect(await verify({ depth: 'version' })).toMatchObject({ ...CLEAN, consistent: true });
 
-    await foreign(unmarked.id, (await versionOf(unmarked.id)) + 1_000, await sourceOf(unmarked.id));
+    await rows.foreign(unmarked.id, (await rows.versionOf(unmarked.id)) + 1_000, await sourceOf(unmarked.id));
     expect(await verify()).toMatchObject({ ...CLEAN, foreign: 1 });
   });
 
@@ -126,9 +110,9 @@ describe('verification', () => {
     const { id } = await faulty.seed({ attributes: { big: 1, list: [1, 2] } });
     const { attributes, ...rest } = await sourceOf(id);
     const turned = Object.fromEntries(Object.entries(rest).reverse());
-    const version = await versionOf(id);
+    const version = await rows.versionOf(id);
     await sql('UPDATE product SET consistency_version = ?, updatedAt = updatedAt WHERE id = ?', version + 1, id);
-    await foreign(id, version + 1, { attributes, ...turned });
+    await rows.foreign(id, version + 1, { attributes, ...turned });
     expect(await verify()).toMatchObject({ ...CLEAN, consistent: true });
   });
 
@@ -174,14 +158,14 @@ describe('verification', () => {
   it('a difference that is adopted within the time of grace is none', async () => {
     const { id } = await faulty.seed();
     const adopted = { ...(await sourceOf(id)), title: NEW };
-    const at = (await versionOf(id)) + 1_000;
+    const at = (await rows.versionOf(id)) + 1_000;
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id = ?', NEW, id);
     // The first comparison, and the first of the second looks.
     faulty.elasticsearch.inject({ kind: 'pass' }, { ...MGET, times: 2 });
     const hold = faulty.elasticsearch.inject({ kind: 'hold' }, { ...MGET, times: 1 });
     const running = verify();
     await hold.reached();
-    await foreign(id, at, { consistency_restored: at, ...adopted });
+    await rows.foreign(id, at, { consistency_restored: at, ...adopted });
     await faulty.elasticsearch.release();
     expect(await running).toMatchObject({ ...CLEAN, consistent: true });
   });
@@ -221,7 +205,7 @@ describe('verification', () => {
   });
 
   it('many differences: counted exactly, listed up to the limit, repaired', async () => {
-    const ids = await seedMany(500);
+    const ids = await rows.seed(500);
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id IN (?)', NEW, ids.slice(0, 300));
     await sql('DELETE FROM product WHERE id IN (?)', ids.slice(300));
     const result = await verify({ maxExamples: 7, batchSize: 64 });
@@ -237,7 +221,7 @@ describe('verification', () => {
   });
 
   it('given up and gone on with: nothing twice, nothing left out', async () => {
-    const ids = await seedMany(40);
+    const ids = await rows.seed(40);
     await sql('UPDATE product SET title = ?, updatedAt = updatedAt WHERE id IN (?)', NEW, ids);
     const whole = await verify();
     const controller = new AbortController();
@@ -285,7 +269,7 @@ describe('verification', () => {
   });
 
   it('Elasticsearch fails in the middle: an error to go on from', async () => {
-    await seedMany(30);
+    await rows.seed(30);
     const whole = await verify();
     let batches = 0;
     const error = (await verify({
@@ -323,10 +307,10 @@ describe('verification', () => {
   });
 
   it('not faster than it may be', async () => {
-    await seedMany(20);
-    const { rows, documents, seconds } = await verify({ batchSize: 5, maxRowsPerSecond: 500 });
+    await rows.seed(20);
+    const result = await verify({ batchSize: 5, maxRowsPerSecond: 500 });
     // However slow the machine is, it can only be slower.
-    expect((rows + documents) / seconds).toBeLessThanOrEqual(500);
+    expect((result.rows + result.documents) / result.seconds).toBeLessThanOrEqual(500);
   });
 
   it('options that are not usable, and targets that are not registered', async () => {

@@ -4,12 +4,16 @@ import type { DrainResult, Follower, LiveResult, Shape } from './drain.types.js'
 
 /** Of every round: median (min–max). */
 export function drainTable(results: readonly DrainResult[]): string {
-  const head = ['who', 'shape', 'rows/s', 'peak MB', 'CPU s: itself', 'mysqld', 'Elasticsearch'];
+  const head = ['who', 'shape', 'rows/s', 'peak MB', 'CPU s: starting', 'draining', 'mysqld', 'Elasticsearch'];
   const rows = groups(results, ({ follower, shape }) => `${follower} ${shape}`).map((group) => [
     group[0]!.follower,
     group[0]!.shape,
     spread(group.map(({ rowsPerSecond }) => rowsPerSecond)),
     spread(group.map(({ peakRssMb }) => peakRssMb)),
+    spread(
+      group.map(({ cpu }) => cpu.start),
+      1,
+    ),
     spread(
       group.map(({ cpu }) => cpu.follower),
       1,

@@ -22,6 +22,7 @@ export async function drain(
   const child = new FollowerProcess(command, { follower, servers, backlog, rows: backlog.rows, index: INDEX });
   try {
     const started = await child.when('start');
+    const startCpu = cpuOf(child.pid) ?? 0;
     const done = await child.when('done');
     const seconds = (done.atMs - started.atMs) / 1_000;
     const cpuAfter = serverCpu(servers);
@@ -34,7 +35,8 @@ export async function drain(
       rowsPerSecond: backlog.rows / seconds,
       peakRssMb: child.peakRssMb(),
       cpu: {
-        follower: cpuOf(child.pid) ?? 0,
+        start: startCpu,
+        follower: (cpuOf(child.pid) ?? 0) - startCpu,
         mysqld: spent(cpuBefore.mysqld, cpuAfter.mysqld),
         elasticsearch: spent(cpuBefore.elasticsearch, cpuAfter.elasticsearch),
       },

@@ -35,8 +35,13 @@ export interface DrainResult {
   readonly seconds: number;
   readonly rowsPerSecond: number;
   readonly peakRssMb: number;
-  /** CPU seconds. */
-  readonly cpu: { readonly follower: number; readonly mysqld: number | null; readonly elasticsearch: number | null };
+  /** CPU seconds; of the follower those before it began to read (loading its code) apart. */
+  readonly cpu: {
+    readonly start: number;
+    readonly follower: number;
+    readonly mysqld: number | null;
+    readonly elasticsearch: number | null;
+  };
 }
 
 export interface LiveResult {

@@ -1,8 +1,8 @@
 import type { AdoptionTable, TableHost } from './adoption.table.js';
 import type { BinlogCoordinates, BinlogEvent, RowsEvent } from './binlog.types.js';
-import { TableUnreadable } from './change.reader.js';
 import type { ChangeLane, ChangeTicket, ChangeWork } from './change.work.js';
 import { LowWatermark } from './low.watermark.js';
+import { TableUnreadable } from './row.layout.js';
 
 export interface PipelineLimits {
   /** Bytes of changes under way, over all tables. */

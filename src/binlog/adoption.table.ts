@@ -5,9 +5,10 @@ import type { Redriver } from '../settle/redriver.js';
 import { ChangeMender } from './change.mender.js';
 import type { ChangeOutcomes } from './change.outcome.js';
 import { ChangeQueue } from './change.queue.js';
-import { ChangeReader, type ImageReader, type UnmadeDocument } from './change.reader.js';
+import { ChangeReader, type UnmadeDocument } from './change.reader.js';
 import { ChangeSender } from './change.sender.js';
 import type { ChangeTicket, ChangeWork } from './change.work.js';
+import type { ImageReader } from './row.layout.js';
 
 /** A document that Elasticsearch refuses, or that cannot be made. The row and the index differ until a person mends it. */
 export interface RefusedDocument {
@@ -157,6 +158,7 @@ export class AdoptionTable implements ChangeOutcomes {
     }
     work.retryAt = now + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(work.tries, 16), MAX_PAUSE_MS);
     work.tries += 1;
+    work.detach();
     this.sleeping.push(work);
     this.host.wake(work.retryAt);
   }
@@ -169,7 +171,7 @@ export class AdoptionTable implements ChangeOutcomes {
 
   refused(work: ChangeWork, reason: string): void {
     this.host.succeeded();
-    this.refuse(work.id, Math.max(work.version, work.mark.version), reason);
+    this.refuse(work.id, work.kind === 'put' ? work.version : work.mark.version, reason);
     this.queue.finish(work);
   }
 

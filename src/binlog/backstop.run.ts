@@ -207,8 +207,10 @@ export class BackstopRun {
     const pipeline = this.pipeline!;
     let serverUuid = place.serverUuid;
     let bytes = 0;
-    for await (const event of this.source.read(place.start)) {
-      if (signal.aborted) return;
+    const events = this.source.read(place.start);
+    for (;;) {
+      const event = events.taken() ?? (await events.next()).value;
+      if (!event || signal.aborted) return;
       if (event.kind === 'schema-change') await this.schemaChanged(event);
       else if (event.kind === 'undecodable') this.undecodable(event.schema, event.table, event.reason);
       else {

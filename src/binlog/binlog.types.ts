@@ -1,3 +1,5 @@
+import type { LoggedRows } from './logged.rows.js';
+
 /**
  * What the backstop sees of MySQL's binary log. The client behind it (`zongji.source.ts`) can be exchanged: nothing else
  * knows its types.
@@ -63,18 +65,8 @@ export interface TransactionStartEvent {
   readonly at: BinlogPosition;
 }
 
-export interface RowsEvent {
-  readonly kind: 'rows';
-  readonly schema: string;
-  readonly table: string;
-  readonly columns: readonly BinlogColumn[];
-  readonly changes: readonly RowChange[];
-  /** Size in the log: what the bounded queue counts. */
-  readonly bytes: number;
-  /** What foreign keys did beside these changes was left to InnoDB, and is not in the log. */
-  readonly cascadesEscape: boolean;
-  readonly at: BinlogPosition;
-}
+/** Changes of rows of one table. Their values are made when they are asked for. */
+export type RowsEvent = LoggedRows;
 
 /** A statement that may have changed tables: DDL, TRUNCATE, RENAME. */
 export interface SchemaChangeEvent {

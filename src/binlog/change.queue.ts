@@ -95,6 +95,7 @@ export class ChangeQueue {
     }
     const before = first.last;
     if (!before.givesWay) {
+      work.detach();
       before.next = work;
       first.last = work;
       return;

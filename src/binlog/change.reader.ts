@@ -1,21 +1,23 @@
-import { isDeepStrictEqual } from 'node:util';
+import type { EncodedLines } from '../elasticsearch/bulk.codec.js';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
-import { type ChangeVerdict, decideChange, type GoneMark, type RowMark } from '../protocol/adopt.decision.js';
+import {
+  adoptVersion,
+  type ChangeVerdict,
+  decideChange,
+  type GoneMark,
+  type RowMark,
+} from '../protocol/adopt.decision.js';
 import type { Operation } from '../protocol/row.js';
-import type { BinlogColumn, BinlogValues, RowChange, RowsEvent } from './binlog.types.js';
 import { type ChangeKind, type ChangeTicket, ChangeWork } from './change.work.js';
-
-/** Makes exact texts of the log's values. Null where the log does not tell them exactly: then the row is read from MySQL. */
-export interface ImageReader {
-  image(columns: readonly BinlogColumn[], values: BinlogValues): RowImage | null;
-  /** Only the key's columns. */
-  key(columns: readonly BinlogColumn[], values: BinlogValues): RowImage | null;
-}
-
-/** The log's rows of this table lack what the entity needs: nothing can be made of them. */
-export class TableUnreadable extends Error {}
+import { putOfText } from './document.writer.js';
+import { LineWriter } from './line.writer.js';
+import { isRangeError } from './log.bytes.js';
+import { type LoggedRows, RowCursor } from './logged.rows.js';
+import { type ImageReader, isDeleted, type RowLayout, rowLayout, TableUnreadable } from './row.layout.js';
+import type { RowView } from './row.view.js';
+import type { TableDescription } from './table.description.js';
 
 /** A change that cannot become a request, because its document cannot be made. */
 export interface UnmadeDocument {
@@ -24,29 +26,39 @@ export interface UnmadeDocument {
   readonly reason: string;
 }
 
-/** What the names in the log mean, found once for each table map. */
-interface Layout {
-  /** Columns that the document may show. */
-  readonly shown: readonly string[];
-  readonly key: readonly string[];
-}
-
 interface Step {
   readonly verdict: Exclude<ChangeVerdict, 'undecided' | 'ignore'>;
   readonly before: RowMark | null;
-  readonly after: RowMark | null;
-  /** The values that the step is about. */
-  readonly values: BinlogValues;
-  /** Those before, where only the content was changed: if the document shows none of it, nothing is sent. */
-  readonly former: BinlogValues | null;
+  readonly after: GoneMark | null;
+  /** The row that the step is about. */
+  readonly row: RowView;
+  /** The one before, where only the content was changed: if the document shows none of it, nothing is sent. */
+  readonly former: RowView | null;
+}
+
+/** One event that is being read. */
+interface Reading {
+  readonly rows: LoggedRows;
+  readonly layout: RowLayout;
+  readonly ticket: ChangeTicket;
+}
+
+/** What a document is made of where that takes an entity. */
+interface Made {
+  readonly image: RowImage | null;
+  readonly entity: object | undefined;
 }
 
 /** Rough cost of one work in memory beside its body. */
 const WORK_BYTES = 700;
+/** A text that is no longer needs no look at its bytes to be an id. */
+const SHORT_ID = 170;
 
 /** Turns the row changes of one table into work. No I/O; `toDocument` and `when` are asked to be pure. */
 export class ChangeReader {
-  private readonly layouts = new WeakMap<readonly BinlogColumn[], Layout>();
+  private readonly layouts = new WeakMap<TableDescription, RowLayout>();
+  private readonly cursor = new RowCursor();
+  private readonly out = new LineWriter();
   private readonly needsEntity: boolean;
 
   constructor(
@@ -58,34 +70,52 @@ export class ChangeReader {
   }
 
   /**
-   * The works of one event, in its order. A promise only where entities have to be made.
+   * The works of one event, in its order. A promise only where entities have to be made: then nothing else is to be read before it
+   * has resolved.
    * @throws TableUnreadable
    */
-  read(event: RowsEvent, ticket: ChangeTicket): ChangeWork[] | Promise<ChangeWork[]> {
-    const layout = this.layoutOf(event.columns);
+  read(rows: LoggedRows, ticket: ChangeTicket): ChangeWork[] | Promise<ChangeWork[]> {
+    const reading = { rows, layout: this.layoutOf(rows.description), ticket };
+    return this.needsEntity ? this.readEntities(reading) : this.readRows(reading);
+  }
+
+  private readRows(reading: Reading): ChangeWork[] {
+    const { cursor } = this;
     const works: ChangeWork[] = [];
-    if (this.needsEntity) return this.readEntities(event, layout, ticket);
-    for (const change of event.changes) {
-      for (const step of this.steps(change, layout)) {
-        const work = this.work(event, step, ticket, undefined);
-        if (work) works.push(work);
+    try {
+      for (cursor.begin(reading.rows); cursor.next();) {
+        for (const step of this.steps(cursor, reading.layout)) {
+          const work = this.work(reading, step, null);
+          if (work) works.push(work);
+        }
       }
+    } catch (error) {
+      throw unreadable(error);
     }
     return works;
   }
 
-  private async readEntities(event: RowsEvent, layout: Layout, ticket: ChangeTicket) {
+  private async readEntities(reading: Reading): Promise<ChangeWork[]> {
+    const { cursor } = this;
     const works: ChangeWork[] = [];
-    for (const change of event.changes) {
-      for (const step of this.steps(change, layout)) {
-        const image = step.verdict === 'adopt-gone' ? null : this.images.image(event.columns, step.values);
-        const entity = image ? await this.hydrate(image) : undefined;
-        if (image && step.former && (await this.looksTheSame(event, step.former, image, entity))) continue;
-        const work = this.work(event, step, ticket, entity);
-        if (work) works.push(work);
+    try {
+      for (cursor.begin(reading.rows); cursor.next();) {
+        for (const step of this.steps(cursor, reading.layout)) {
+          const image = step.verdict === 'adopt-gone' ? null : this.imageOf(reading, step.row);
+          const entity = image ? await this.hydrate(image) : undefined;
+          if (image && step.former && (await this.looksTheSame(reading, step.former, image, entity))) continue;
+          const work = this.work(reading, step, { image, entity });
+          if (work) works.push(work);
+        }
       }
+    } catch (error) {
+      throw unreadable(error);
     }
     return works;
+  }
+
+  private imageOf({ rows }: Reading, row: RowView): RowImage | null {
+    return this.images.image(rows.columns, row.all());
   }
 
   private hydrate(image: RowImage): Promise<object | undefined> {
@@ -93,8 +123,8 @@ export class ChangeReader {
     return this.binding.hydrate(image).catch(() => undefined);
   }
 
-  private async looksTheSame(event: RowsEvent, former: BinlogValues, image: RowImage, entity: object | undefined) {
-    const before = this.images.image(event.columns, former);
+  private async looksTheSame(reading: Reading, former: RowView, image: RowImage, entity: object | undefined) {
+    const before = this.imageOf(reading, former);
     if (!before || !entity) return false;
     try {
       const formerly = await this.binding.hydrate(before);
@@ -107,89 +137,106 @@ export class ChangeReader {
     }
   }
 
-  private layoutOf(columns: readonly BinlogColumn[]): Layout {
-    const known = this.layouts.get(columns);
-    if (known) return known;
-    const logged = new Set(columns.map(({ name }) => name));
-    const { names, key, metadata } = this.binding;
-    const mapped = this.binding.columns.filter((column) => column.metadata);
-    const needed = [names.state, names.version, ...mapped.map(({ name }) => name)];
-    const missing = needed.filter((name) => !logged.has(name));
-    if (missing.length > 0) {
-      throw new TableUnreadable(
-        `its rows in the log lack the column${missing.length > 1 ? 's' : ''} ${missing.join(', ')}, which the entity maps`,
-      );
+  private layoutOf(description: TableDescription): RowLayout {
+    let layout = this.layouts.get(description);
+    if (!layout) {
+      layout = rowLayout(this.binding, description, this.images, this.needsEntity, this.out);
+      this.layouts.set(description, layout);
     }
-    const deleted = metadata.deleteDateColumn?.databaseName;
-    const shown = mapped.filter((column) => this.needsEntity || column.metadata!.isSelect || column.name === deleted);
-    const layout = { shown: shown.map(({ name }) => name), key: key.map(({ name }) => name) };
-    this.layouts.set(columns, layout);
     return layout;
   }
 
-  private steps({ before, after }: RowChange, layout: Layout): Step[] {
-    const was = before && this.mark(before);
-    const is = after && this.mark(after);
-    if (before && after && !same(before, after, layout.key)) {
+  private steps({ before, after }: RowCursor, layout: RowLayout): Step[] {
+    const was = before && this.mark(before, layout);
+    const is = after && this.mark(after, layout);
+    if (before && after && !before.equals(after, layout.keyPlaces)) {
       return [...this.step(was, null, before, null), ...this.step(null, is, after, null)];
     }
-    const changed = before !== null && after !== null && !same(before, after, layout.shown);
-    return this.step(was, is, (after ?? before)!, changed && was!.version === is!.version ? before : null, changed);
+    const changed = before !== null && after !== null && !before.equals(after, layout.shown);
+    const former = changed && was!.version === is!.version ? before : null;
+    return this.step(was, is, (after ?? before)!, former, changed);
   }
 
   private step(
     before: RowMark | null,
-    after: RowMark | null,
-    values: BinlogValues,
-    former: BinlogValues | null,
+    after: GoneMark | null,
+    row: RowView,
+    former: RowView | null,
     changed = true,
   ): Step[] {
     const verdict = decideChange(before, after, changed);
-    return verdict === 'undecided' || verdict === 'ignore' ? [] : [{ verdict, before, after, values, former }];
+    return verdict === 'undecided' || verdict === 'ignore' ? [] : [{ verdict, before, after, row, former }];
   }
 
-  private mark(values: BinlogValues): RowMark {
-    const { state, version } = this.binding.names;
-    const raw = values[state];
-    const mark: RowMark = {
-      state: raw === 'prepare' || raw === 2 ? 'prepare' : 'commit',
-      version: Number(values[version]),
+  private mark(row: RowView, layout: RowLayout): GoneMark {
+    const state = row.value(layout.state);
+    const version = row.value(layout.version);
+    const mark: GoneMark = {
+      state: state === 'prepare' || state === 2 ? 'prepare' : 'commit',
+      version: Number(version),
+      operation: null,
     };
     if (Number.isSafeInteger(mark.version)) return mark;
-    throw new TableUnreadable(`a row has the version ${String(values[version])}, which is no safe integer`);
+    throw new TableUnreadable(`a row has the version ${String(version)}, which is no safe integer`);
   }
 
-  private work(event: RowsEvent, step: Step, ticket: ChangeTicket, entity: object | undefined): ChangeWork | null {
-    const { verdict, before, after, values } = step;
-    const whole = verdict === 'adopt' || verdict === 'check' ? this.images.image(event.columns, values) : null;
-    const image = whole ?? this.images.key(event.columns, values);
-    if (!image) throw new TableUnreadable('the key of a row cannot be read from the log');
-    const mark = after ? { ...after, operation: null } : this.goneMark(before!, values);
-    const made = (kind: ChangeKind, text: string | null = null): ChangeWork => {
-      const bytes = WORK_BYTES + (text?.length ?? 0) + event.bytes / event.changes.length;
-      return new ChangeWork(id, kind, mark, text, this.keyOf(image), ticket, Math.ceil(bytes));
+  private work({ rows, layout, ticket }: Reading, step: Step, made: Made | null): ChangeWork | null {
+    const { verdict, before, after, row } = step;
+    const mark = after ?? this.goneMark(before!, row, layout);
+    const key = this.keyOf(row, layout);
+    const logged = rows.bytes / rows.count;
+    const as = (kind: ChangeKind, body: EncodedLines | null = null): ChangeWork => {
+      const bytes = WORK_BYTES + logged + (body ? body.end - body.start : 0);
+      return new ChangeWork(id, kind, mark, body, key, ticket, Math.ceil(bytes));
     };
     let id = '';
     try {
-      id = documentIdOf(this.binding, image);
-      if (verdict === 'adopt-settled') return made('settle');
-      if (verdict === 'check-gone' || verdict === 'adopt-gone') return made('gone');
-      if (!whole || (this.needsEntity && !entity)) return made('compare');
-      const absent = this.binding.presence(whole, entity) === 'absent';
+      id = this.idOf(key, layout);
+      if (verdict === 'adopt-settled') return as('settle');
+      if (verdict === 'check-gone' || verdict === 'adopt-gone') return as('gone');
+      if (made && (!made.image || !made.entity)) return as('compare');
+      const absent = made ? this.binding.presence(made.image!, made.entity!) === 'absent' : isDeleted(row, layout);
       // Newer than before: a write of the library that brings no document and takes none away, over with its transaction.
-      if (absent && (verdict === 'check' || (before && mark.version > before.version))) return made('check-absent');
-      if (verdict === 'check') return made('check');
-      return made('put', absent ? null : documentTextOf(this.binding, whole, entity!));
+      if (absent && (verdict === 'check' || (before && mark.version > before.version))) return as('check-absent');
+      if (verdict === 'check') return as('check');
+      if (absent) return as('put');
+      const body = this.lines(rows, layout, row, id, adoptVersion(mark), made);
+      return body ? as('put', body) : as('compare');
     } catch (error) {
       this.unmade({ id, version: mark.version, reason: (error as Error).message });
       return null;
     }
   }
 
+  /** Null where the log does not tell the document exactly. */
+  private lines(rows: LoggedRows, layout: RowLayout, row: RowView, id: string, version: number, made: Made | null) {
+    const written = layout.writer?.put(row, id, version);
+    if (written) return written;
+    const image = made ? made.image : this.images.image(rows.columns, row.all());
+    return image && putOfText(this.out, documentTextOf(this.binding, image, made?.entity as object), id, version);
+  }
+
+  private idOf(key: RowImage, layout: RowLayout): string {
+    const text = layout.keyIsId ? key[layout.key[0]!.name] : undefined;
+    return text && text.length <= SHORT_ID ? text : documentIdOf(this.binding, key);
+  }
+
+  /** Of a whole row only what names it: a queue of bodies need not hold its columns too. */
+  private keyOf(row: RowView, layout: RowLayout): RowImage {
+    const key: Record<string, string | null> = {};
+    for (const { at, name, toText } of layout.key) {
+      const value = row.value(at);
+      const text = value === null ? null : toText(value);
+      if (text === null && value !== null) throw new TableUnreadable('the key of a row cannot be read from the log');
+      key[name] = text;
+    }
+    return key;
+  }
+
   /** Unreadable counts as "may bring a document": the careful case. */
-  private goneMark(before: RowMark, values: BinlogValues): GoneMark {
+  private goneMark(before: RowMark, row: RowView, layout: RowLayout): GoneMark {
     // A string, or an object that prints its JSON when asked.
-    const pending = values[this.binding.names.pending] as { toString(): string } | null | undefined;
+    const pending = layout.pending < 0 ? null : (row.value(layout.pending) as { toString(): string } | null);
     if (before.state !== 'prepare' || pending == null) return { ...before, operation: null };
     try {
       const read = JSON.parse(pending.toString()) as { operation?: Operation };
@@ -198,19 +245,9 @@ export class ChangeReader {
       return { ...before, operation: null };
     }
   }
-
-  /** Of a whole image only what names the row: a queue of bodies need not hold their columns too. */
-  private keyOf(image: RowImage): RowImage {
-    const key: Record<string, string | null> = {};
-    for (const { name } of this.binding.key) key[name] = image[name] ?? null;
-    return key;
-  }
 }
 
-function same(one: BinlogValues, other: BinlogValues, names: readonly string[]): boolean {
-  for (const name of names) {
-    const [a, b] = [one[name], other[name]];
-    if (a !== b && !(typeof a === 'object' && typeof b === 'object' && isDeepStrictEqual(a, b))) return false;
-  }
-  return true;
+/** Bytes that no such table can have. Also what an entity's own code throws stays what it is. */
+function unreadable(error: unknown): unknown {
+  return isRangeError(error) ? new TableUnreadable(`a row cannot be read: ${(error as Error).message}`) : error;
 }

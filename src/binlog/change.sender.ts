@@ -1,7 +1,7 @@
+import type { BulkWrite } from '../elasticsearch/bulk.codec.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
-import { markRestored } from '../entity/document.builder.js';
-import { adoptVersion, decideCheck, decideGone } from '../protocol/adopt.decision.js';
-import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import { decideCheck, decideGone } from '../protocol/adopt.decision.js';
+import type { IndexOutcome } from '../protocol/outcome.js';
 import type { ChangeOutcomes } from './change.outcome.js';
 import type { ChangeWork } from './change.work.js';
 
@@ -22,16 +22,11 @@ export class ChangeSender {
     private readonly signal: AbortSignal,
   ) {}
 
-  /** Sends changed rows. A request that is sent again has the version of its first time: the same request, not another. */
+  /** Sends changed rows. A request that is sent again has the same version: the same request, not another. */
   async send(works: readonly ChangeWork[]): Promise<void> {
-    const writes = works.map((work): DocumentWrite => {
-      if (work.version === 0) {
-        work.version = adoptVersion(work.mark);
-        // Kept in this form only: two texts for each row under way are one too many.
-        if (work.text !== null) work.text = markRestored(work.text, work.version);
-      }
-      return { id: work.id, version: work.version, body: work.text };
-    });
+    const writes = works.map(({ id, version, body }): BulkWrite =>
+      body ? { id, version, body } : { id, version, body },
+    );
     const { timeoutMs, signal } = this;
     const outcomes = await this.documents.write(this.alias, writes, { timeoutMs, signal });
     for (let at = 0; at < works.length; at++) this.sent(works[at]!, outcomes[at]!);

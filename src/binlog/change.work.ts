@@ -1,5 +1,6 @@
+import { EncodedLines } from '../elasticsearch/bulk.codec.js';
 import type { RowImage } from '../entity/row.image.js';
-import type { GoneMark } from '../protocol/adopt.decision.js';
+import { adoptVersion, type GoneMark } from '../protocol/adopt.decision.js';
 import type { SlotView } from '../protocol/row.js';
 import type { BinlogCoordinates } from './binlog.types.js';
 import type { Ticket } from './low.watermark.js';
@@ -53,8 +54,6 @@ export class ChangeWork {
   failingSince = 0;
   absorbed: Absorbed[] | null = null;
 
-  /** Of a `put`: the external version it was given when it was first sent; 0 before. */
-  version = 0;
   /** Of a `gone`: the slot as it was looked at, and whether our delete of an empty one was answered 409. */
   slot: SlotView | null = null;
   conflicted = false;
@@ -72,14 +71,19 @@ export class ChangeWork {
     public kind: ChangeKind,
     /** The row as the log shows it; of a `gone` the row before. */
     public mark: GoneMark,
-    /** Of a `put`: the document, with its marker once it has a version; null where the row has none. */
-    public text: string | null,
+    /** Of a `put`: its lines in a bulk request, with the version and its marker; null where the row has no document. */
+    public body: EncodedLines | null,
     /** At least the key's columns. */
     public image: RowImage,
     public ticket: ChangeTicket,
     /** What it counts against the bounds. */
     public bytes: number,
   ) {}
+
+  /** Of a `put`: its external version, the same at every try and at every delivery. */
+  get version(): number {
+    return adoptVersion(this.mark);
+  }
 
   get lane(): ChangeLane {
     if (this.late || (this.kind === 'gone' && this.slot)) return 'mend';
@@ -100,11 +104,10 @@ export class ChangeWork {
     (this.absorbed ??= []).push({ ticket: this.ticket, bytes: this.bytes });
     this.kind = this.kind === 'settle' && later.kind.startsWith('check') ? 'settle' : later.kind;
     this.mark = later.mark;
-    this.text = later.text;
+    this.body = later.body;
     this.image = later.image;
     this.ticket = later.ticket;
     this.bytes = later.bytes;
-    this.version = 0;
     this.slot = null;
     this.conflicted = false;
     this.late = later.late;
@@ -115,6 +118,14 @@ export class ChangeWork {
   becomes(kind: 'compare'): void {
     this.kind = kind;
     this.late = false;
-    this.text = null;
+    this.body = null;
+  }
+
+  /** It stays for longer than its neighbours: its lines must not keep theirs in memory. */
+  detach(): void {
+    if (!this.body || this.body.end - this.body.start === this.body.buffer.length) return;
+    const { buffer, start, end } = this.body;
+    const own = Buffer.from(buffer.subarray(start, end));
+    this.body = new EncodedLines(own, 0, own.length);
   }
 }

@@ -32,7 +32,8 @@ export function textDecoder(collation: number): DecodeText {
   return asciiOnly;
 }
 
-function isUtf8(id: number): boolean {
+/** Whether text of a collation is stored as UTF-8. */
+export function isUtf8(id: number): boolean {
   return id >= 255 || among(id, 33, 45, 46, 76, 83, 223) || between(id, 192, 215) || between(id, 224, 247);
 }
 

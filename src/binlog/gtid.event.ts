@@ -11,7 +11,7 @@ export interface ParsedGtid {
 /** flags 1, source 16, number 8, logical clock 1 + 8 + 8. */
 const LOGICAL_CLOCK = 2;
 /** In the first timestamp: another one, of the original commit, follows. */
-const HAS_ORIGINAL = 1n << 55n;
+const HAS_ORIGINAL = 2 ** 55;
 
 /**
  * GTID_LOG_EVENT and ANONYMOUS_GTID_LOG_EVENT. After the logical clock come the immediate commit timestamp of seven
@@ -19,15 +19,15 @@ const HAS_ORIGINAL = 1n << 55n;
  */
 export function parseGtid(body: LogBytes, anonymous: boolean, fallbackUs: number): ParsedGtid {
   body.skip(1);
-  const source = uuidText(body.bytes(16));
-  const number = body.u64();
+  const source = knownUuid(body);
+  const number = body.uint64();
   const gtid = anonymous ? '' : `${source}:${number}`;
   if (body.left < 1 + 16 + 7 || body.u8() !== LOGICAL_CLOCK)
     return { gtid, committedAtUs: fallbackUs, lengthBytes: null };
   body.skip(16);
   const immediate = readUint56(body);
-  const original = (immediate & HAS_ORIGINAL) === 0n ? immediate : readUint56(body);
-  const committedAtUs = known(Number(original & ~HAS_ORIGINAL), fallbackUs);
+  const original = immediate < HAS_ORIGINAL ? immediate : readUint56(body) % HAS_ORIGINAL;
+  const committedAtUs = known(original, fallbackUs);
   return { gtid, committedAtUs, lengthBytes: body.left > 0 ? body.lengthCoded() : null };
 }
 
@@ -94,10 +94,25 @@ export function parseTaggedGtid(body: LogBytes, fallbackUs: number): ParsedGtid 
 
 const known = (micros: number, fallbackUs: number): number => (micros > 0 ? micros : fallbackUs);
 
-function readUint56(body: LogBytes): bigint {
+/** Exact in the bits that are a time: those of the next two centuries. */
+function readUint56(body: LogBytes): number {
   const low = body.u32();
-  const high = body.u24();
-  return (BigInt(high) << 32n) | BigInt(low);
+  return body.u24() * 2 ** 32 + low;
+}
+
+const UUID_BYTES = 16;
+let lastUuid = { bytes: Buffer.alloc(UUID_BYTES), text: '00000000-0000-0000-0000-000000000000' };
+
+/** One transaction after the other is of the same server. */
+function knownUuid(body: LogBytes): string {
+  const start = body.skip(UUID_BYTES);
+  const { bytes, text } = lastUuid;
+  let at = 0;
+  while (at < UUID_BYTES && bytes[at] === body.buffer[start + at]) at += 1;
+  if (at === UUID_BYTES) return text;
+  const own = Buffer.from(body.buffer.subarray(start, start + UUID_BYTES));
+  lastUuid = { bytes: own, text: uuidText(own) };
+  return lastUuid.text;
 }
 
 /** One bits at the low end of the first byte tell how many bytes follow; the value is what is above, little-endian. */

@@ -16,7 +16,7 @@ const RANGE = /^(\d+)(?:\s*-\s*(\d+))?$/;
 class Source {
   /** Start, end, start, end …, both inclusive, ascending, neither touching nor overlapping. */
   readonly bounds: Gno[];
-  /** The ranges as text, until something changes. */
+  /** The ranges but the last as text, until one of them changes: mostly only the end of the last one moves. */
   private text: string | null = null;
 
   constructor(
@@ -32,9 +32,11 @@ class Source {
     const { bounds } = this;
     const last = bounds.length - 1;
     if (last > 0 && bounds[last]! < gno) {
-      this.text = null;
       if (next(bounds[last]!) === gno) bounds[last] = gno;
-      else bounds.push(gno, gno);
+      else {
+        this.text = null;
+        bounds.push(gno, gno);
+      }
       return;
     }
     this.addRange(gno, gno);
@@ -77,14 +79,20 @@ class Source {
   }
 
   ranges(): string {
-    if (this.text !== null) return this.text;
+    const last = this.bounds.length - 2;
+    this.text ??= this.rangesTo(last);
+    return last < 0 ? '' : this.text + this.range(last);
+  }
+
+  private rangesTo(end: number): string {
     let text = '';
-    for (let index = 0; index < this.bounds.length; index += 2) {
-      const [start, end] = [this.bounds[index]!, this.bounds[index + 1]!];
-      text += start === end ? `:${start}` : `:${start}-${end}`;
-    }
-    this.text = text;
+    for (let index = 0; index < end; index += 2) text += this.range(index);
     return text;
+  }
+
+  private range(index: number): string {
+    const [start, end] = [this.bounds[index]!, this.bounds[index + 1]!];
+    return start === end ? `:${start}` : `:${start}-${end}`;
   }
 }
 

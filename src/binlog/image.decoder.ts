@@ -10,7 +10,7 @@ import { castDoubleText, doubleText, jsonDoubleText } from './number.text.js';
 import type { SessionZone } from './session.zone.js';
 
 /** The exact text of a value that is not NULL; null where it cannot be told. */
-type ToText = (value: unknown) => string | null;
+export type ToText = (value: unknown) => string | null;
 
 interface Step {
   readonly name: string;
@@ -46,6 +46,12 @@ export class ImageDecoder {
   /** Only the primary key's columns. */
   key(columns: readonly BinlogColumn[], values: BinlogValues): RowImage | null {
     return decode(this.stepsFor(columns).key, values);
+  }
+
+  /** Makes the exact text of one column's values that are not NULL. Null where no value of it can be told. */
+  texts(columns: readonly BinlogColumn[], name: string): ToText | null {
+    const step = this.stepsFor(columns).all.find((one) => one.name === name);
+    return !step || step.toText === unknown ? null : (value) => textOrNull(step.toText, value);
   }
 
   private stepsFor(columns: readonly BinlogColumn[]) {

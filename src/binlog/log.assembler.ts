@@ -1,11 +1,11 @@
 import type { BinlogPosition } from './binlog.types.js';
 import { ENDING, Kind, SILENT } from './event.kinds.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
-import { isRangeError, LogBytes } from './log.bytes.js';
+import { isRangeError, LogBytes, LogCopies } from './log.bytes.js';
 import type { AssemblerPort } from './log.items.js';
 import { statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
-import type { RowsKind } from './rows.decoder.js';
+import type { RowsKind } from './logged.rows.js';
 import { unpackTransaction } from './transaction.payload.js';
 
 const HEADER_BYTES = 19;
@@ -18,6 +18,7 @@ const NO_CASCADES = 0x02 | 0x10;
 const IGNORABLE = 0x80;
 /** XA transactions that were prepared and wait for their end. */
 const MAX_PREPARED = 10_000;
+const BEGIN = Buffer.from('BEGIN');
 const XA_REASON = 'rows of an XA transaction are in the log before it is decided, so they are not used';
 
 interface Transaction {
@@ -31,11 +32,13 @@ interface Transaction {
   xa: { readonly name: string; readonly tables: Map<string, [string, string]> } | null;
 }
 
-/** A table of which nothing is wanted. */
-const UNWANTED = 'unwanted';
 interface KnownTable {
-  readonly body: Buffer;
-  readonly description: TableDescription;
+  /** Of the event that named it; null where nothing of it is wanted. */
+  readonly body: Buffer | null;
+  readonly schema: string;
+  readonly table: string;
+  /** Null where nothing of it is wanted. */
+  readonly description: TableDescription | null;
   /** Only rows whose cascades are not in the log are wanted. */
   onlyCascades: boolean;
 }
@@ -49,9 +52,10 @@ export class LogAssembler {
   /** Whether `Format` was seen, and when its file was begun. */
   fileCreatedAtMs: number | null = null;
   private checksumBytes: number;
-  private readonly tables = new Map<number, KnownTable | typeof UNWANTED>();
+  private readonly tables = new Map<number, KnownTable>();
   private readonly prepared = new Map<string, Map<string, [string, string]>>();
   private transaction: Transaction | null = null;
+  private readonly copies = new LogCopies();
 
   constructor(
     private readonly port: AssemblerPort,
@@ -188,29 +192,33 @@ export class LogAssembler {
   private tableMap(body: LogBytes): void {
     const id = body.u48();
     body.skip(2);
-    const whole = body.buffer.subarray(body.at, body.end);
+    const { buffer, at, end } = body;
     const known = this.tables.get(id);
-    const { schema, table } = tableNameOf(body);
+    // The same description for the same bytes: what is compiled for it is compiled once.
+    const same = known?.body && buffer.compare(known.body, 0, known.body.length, at, end) === 0;
+    const { schema, table } = same ? known : tableNameOf(body);
     const wanted = this.port.wanted(schema, table);
+    const onlyCascades = wanted === 'cascades';
     if (!wanted) {
-      this.tables.set(id, UNWANTED);
-    } else if (known === undefined || known === UNWANTED || !known.body.equals(whole)) {
-      // The same description for the same bytes: what is compiled for it is compiled once.
+      this.tables.set(id, { body: null, schema, table, description: null, onlyCascades });
+    } else if (!same) {
+      const whole = Buffer.from(buffer.subarray(at, end));
       const description = describeTable(schema, table, body);
-      this.tables.set(id, { body: Buffer.from(whole), description, onlyCascades: wanted === 'cascades' });
-    } else known.onlyCascades = wanted === 'cascades';
+      this.tables.set(id, { body: whole, schema, table, description, onlyCascades });
+    } else known.onlyCascades = onlyCascades;
   }
 
   private rows(rows: RowsKind, hasExtra: boolean, body: LogBytes, at: BinlogPosition): void {
-    const table = this.tables.get(body.u48());
-    if (table === UNWANTED) return;
-    if (table === undefined) {
+    const known = this.tables.get(body.u48());
+    if (known === undefined) {
       this.undecodable(null, null, 'rows of a table that the log did not name', at);
       return;
     }
+    const { description } = known;
+    if (description === null) return;
     const cascadesEscape = (body.u16() & NO_CASCADES) === 0;
-    if (table.onlyCascades && (!cascadesEscape || rows === 'insert')) return;
-    const { schema, table: name, problem } = table.description;
+    if (known.onlyCascades && (!cascadesEscape || rows === 'insert')) return;
+    const { schema, table: name, problem } = description;
     const { transaction } = this;
     if (!transaction) {
       this.undecodable(schema, name, 'the log was read from the middle of a transaction on', at);
@@ -219,21 +227,28 @@ export class LogAssembler {
     } else if (problem) {
       this.undecodable(schema, name, problem, at);
     } else {
-      const bytes = Buffer.from(body.bytes(body.left));
-      this.port.put(
-        { kind: 'undecoded-rows', table: table.description, rows, hasExtra, cascadesEscape, body: bytes, at },
-        bytes.length,
-      );
+      const { left } = body;
+      const copy = this.copies.of(body);
+      const item = {
+        kind: 'undecoded-rows',
+        table: description,
+        rows,
+        hasExtra,
+        cascadesEscape,
+        body: copy,
+        at,
+      } as const;
+      this.port.put(item, left);
     }
   }
 
   private partialUpdate(body: LogBytes, at: BinlogPosition): void {
-    const table = this.tables.get(body.u48());
-    if (table === UNWANTED) return;
-    if (table?.onlyCascades && (body.u16() & NO_CASCADES) !== 0) return;
+    const known = this.tables.get(body.u48());
+    if (known?.description === null) return;
+    if (known?.onlyCascades && (body.u16() & NO_CASCADES) !== 0) return;
     const reason =
       "parts of JSON values were logged; run SET PERSIST binlog_row_value_options = '' and let no session set it";
-    this.undecodable(table?.description.schema ?? null, table?.description.table ?? null, reason, at);
+    this.undecodable(known?.schema ?? null, known?.table ?? null, reason, at);
   }
 
   private query(body: LogBytes, at: BinlogPosition): void {
@@ -241,10 +256,14 @@ export class LogAssembler {
     const schemaLength = body.u8();
     body.skip(2);
     body.skip(body.u16());
+    const { transaction } = this;
+    if (transaction && isBegin(body, schemaLength + 1)) {
+      transaction.begun = true;
+      return;
+    }
     const schema = body.text(schemaLength);
     body.skip(1);
     const statement = body.text(body.left);
-    const { transaction } = this;
     const kind = statementKind(statement);
     if (kind === 'begin' || kind === 'xa-start') {
       if (transaction) transaction.begun = true;
@@ -308,4 +327,13 @@ export class LogAssembler {
     this.transaction = null;
     if (transaction) this.port.put({ kind: 'end', gtid: transaction.gtid, skipped: transaction.skipped, at }, 0);
   }
+}
+
+/** Whether a statement, so many bytes from here, is the one word with which most transactions begin. */
+function isBegin({ buffer, at, end }: LogBytes, offset: number): boolean {
+  if (end - at - offset !== BEGIN.length) return false;
+  for (let index = 0; index < BEGIN.length; index += 1) {
+    if (buffer[at + offset + index] !== BEGIN[index]) return false;
+  }
+  return true;
 }

@@ -6,17 +6,18 @@ import type {
   UndecodableEvent,
 } from './binlog.types.js';
 import type { ParsedGtid } from './gtid.event.js';
-import type { RowsKind } from './rows.decoder.js';
+import type { LogBytes } from './log.bytes.js';
+import type { RowsKind } from './logged.rows.js';
 import type { TableDescription } from './table.description.js';
 
-/** Rows as they came: they are decoded when the consumer takes them, so that the queue holds their bytes only. */
+/** Rows as they came: they are looked at when the consumer takes them, so that the queue holds their bytes only. */
 export interface UndecodedRows {
   readonly kind: 'undecoded-rows';
   readonly table: TableDescription;
   readonly rows: RowsKind;
   readonly hasExtra: boolean;
   readonly cascadesEscape: boolean;
-  readonly body: Buffer;
+  readonly body: LogBytes;
   readonly at: BinlogPosition;
 }
 

@@ -1,7 +1,15 @@
 import type { BinlogColumn } from './binlog.types.js';
 import { BINARY_COLLATION } from './charset.text.js';
 import { LogBytes } from './log.bytes.js';
-import { columnReader, isBlob, Type, type ColumnLayout, type ReadValue } from './value.reader.js';
+import {
+  columnBytes,
+  columnReader,
+  isBlob,
+  isUtf8Text,
+  Type,
+  type ColumnLayout,
+  type ReadValue,
+} from './value.reader.js';
 
 /** A table as a TABLE_MAP event describes it, with the functions that read its rows. Made once, used by many events. */
 export interface TableDescription {
@@ -9,6 +17,10 @@ export interface TableDescription {
   readonly table: string;
   readonly columns: readonly BinlogColumn[];
   readonly readers: readonly ReadValue[];
+  /** `columnBytes` of each. */
+  readonly sizes: readonly number[];
+  /** Which of them are text in UTF-8. */
+  readonly utf8: readonly boolean[];
   /** Why rows of this table cannot be read; null when they can. */
   readonly problem: string | null;
 }
@@ -61,7 +73,8 @@ export function describeTable(schema: string, table: string, body: LogBytes): Ta
   const layouts = types.map((type) => layoutOf(type, metadata));
   body.skip((count + 7) >> 3); // which columns may be NULL
   const names = readFields(body, layouts);
-  if (names.length !== count) return { schema, table, columns: [], readers: [], problem: NO_METADATA };
+  if (names.length !== count)
+    return { schema, table, columns: [], readers: [], sizes: [], utf8: [], problem: NO_METADATA };
   const readers = layouts.map(columnReader);
   const unknown = readers.findIndex((reader) => reader === null);
   return {
@@ -74,6 +87,8 @@ export function describeTable(schema: string, table: string, body: LogBytes): Ta
       decimals: layout.decimals,
     })),
     readers: readers.map((reader) => reader ?? (() => null)),
+    sizes: layouts.map(columnBytes),
+    utf8: layouts.map(isUtf8Text),
     problem: unknown < 0 ? null : `column ${names[unknown]} is of type ${layouts[unknown]!.type}, which is not known`,
   };
 }

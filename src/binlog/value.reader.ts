@@ -1,4 +1,4 @@
-import { BINARY_COLLATION, textDecoder } from './charset.text.js';
+import { BINARY_COLLATION, isUtf8, textDecoder } from './charset.text.js';
 import { BinaryJson } from './json.text.js';
 import type { LogBytes } from './log.bytes.js';
 import { decimalSize, decimalText } from './number.text.js';
@@ -105,6 +105,51 @@ export function columnReader(layout: ColumnLayout): ReadValue | null {
     default:
       return null;
   }
+}
+
+/** How many bytes a column's value has; where that is in the value itself, how many bytes tell it, as a negative number. */
+export function columnBytes({ type, size, decimals }: ColumnLayout): number {
+  if (isBlob(type)) return -size;
+  switch (type as Type) {
+    case Type.Tiny:
+    case Type.Year:
+      return 1;
+    case Type.Short:
+      return 2;
+    case Type.Int24:
+    case Type.Date:
+      return 3;
+    case Type.Long:
+    case Type.Float:
+      return 4;
+    case Type.LongLong:
+    case Type.Double:
+      return 8;
+    case Type.Decimal:
+      return decimalSize(size, decimals!);
+    case Type.Time2:
+      return 3 + fractionBytes(decimals!);
+    case Type.DateTime2:
+      return 5 + fractionBytes(decimals!);
+    case Type.Timestamp2:
+      return 4 + fractionBytes(decimals!);
+    case Type.VarChar:
+    case Type.VarString:
+    case Type.String:
+      return size > 255 ? -2 : -1;
+    case Type.Json:
+    case Type.Geometry:
+    case Type.Vector:
+      return -size;
+    default:
+      return size;
+  }
+}
+
+/** Whether a column's bytes are text in UTF-8. */
+export function isUtf8Text({ type, collation }: ColumnLayout): boolean {
+  const text = isBlob(type) || type === Type.VarChar || type === Type.VarString || type === Type.String;
+  return text && collation !== null && collation !== BINARY_COLLATION && isUtf8(collation);
 }
 
 const HALF = 2 ** 32;

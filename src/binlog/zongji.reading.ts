@@ -9,9 +9,9 @@ import { ByteQueue } from './byte.queue.js';
 import { requireSameHistory } from './failover.decision.js';
 import { GtidSet } from './gtid.set.js';
 import { LogAssembler } from './log.assembler.js';
-import { isRangeError, LogBytes } from './log.bytes.js';
+import { isRangeError } from './log.bytes.js';
 import type { AssembledItem, AssemblerPort, UndecodedRows } from './log.items.js';
-import { decodeRows } from './rows.decoder.js';
+import { LoggedRows } from './logged.rows.js';
 import { readServerFacts } from './server.facts.js';
 import { finalError } from './zongji.errors.js';
 import type { TableFilter, ZongjiSourceOptions } from './zongji.options.js';
@@ -58,10 +58,19 @@ export class ZongjiReading implements AssemblerPort {
       this.begin().catch((error: Error) => this.failed(error));
     }
     for (;;) {
+      const value = this.taken();
+      if (value) return { value, done: false };
+      if (!(await this.more())) return FINISHED;
+    }
+  }
+
+  /** The next event if it is here already. A promise for each would cost more than to decode it. */
+  taken(): BinlogEvent | null {
+    for (;;) {
       const item = this.queue.shift();
-      const event = item && this.delivery(item);
-      if (event) return { value: event, done: false };
-      if (item === undefined && !(await this.more())) return FINISHED;
+      if (item === undefined) return null;
+      const event = this.delivery(item);
+      if (event) return event;
     }
   }
 
@@ -95,12 +104,10 @@ export class ZongjiReading implements AssemblerPort {
   }
 
   private decoded({ table, rows, hasExtra, cascadesEscape, body, at }: UndecodedRows): BinlogEvent {
-    const { schema, table: name, columns } = table;
     try {
-      const changes = decodeRows(table, rows, hasExtra, new LogBytes(body, 0, body.length));
-      return { kind: 'rows', schema, table: name, columns, changes, bytes: body.length, cascadesEscape, at };
+      return new LoggedRows(table, rows, hasExtra, cascadesEscape, body, at);
     } catch (error) {
-      return { kind: 'undecodable', schema, table: name, reason: (error as Error).message, at };
+      return { kind: 'undecodable', schema: table.schema, table: table.table, reason: (error as Error).message, at };
     }
   }
 

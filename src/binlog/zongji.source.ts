@@ -8,6 +8,11 @@ export type { SourceStatistics, TableFilter, ZongjiSourceOptions };
 
 const NOTHING = { queuedBytes: 0, queuedEvents: 0, highWaterBytes: 0 };
 
+export interface ZongjiEvents extends AsyncIterable<BinlogEvent>, AsyncIterator<BinlogEvent> {
+  /** The next event if it is here already: to be asked before `next`, which is dearer. */
+  taken(): BinlogEvent | null;
+}
+
 /**
  * MySQL's binary log through `@vlasky/zongji`. One reader at a time: `read` throws `UnsupportedOperationError` while
  * another one is being read. What `read` throws else: `BinlogConnectionError` (retryable), `BinlogPositionLostError`,
@@ -27,7 +32,7 @@ export class ZongjiSource implements BinlogSource {
     return { ...(this.reading?.statistics ?? { ...NOTHING, reconnects: 0 }), maxQueuedBytes };
   }
 
-  read(start: BinlogStart): AsyncIterable<BinlogEvent> & AsyncIterator<BinlogEvent> {
+  read(start: BinlogStart): ZongjiEvents {
     const make = (): ZongjiReading => {
       if (this.reading && !this.reading.done) {
         throw new UnsupportedOperationError('This source is being read already: stop it first, or make another one.');
@@ -40,6 +45,7 @@ export class ZongjiSource implements BinlogSource {
     // Not an async generator: that would cost more for each event than to decode it.
     const iterator = {
       next: async () => (reading ??= make()).next(),
+      taken: () => reading?.taken() ?? null,
       return: async () => {
         await reading?.stop();
         return FINISHED;

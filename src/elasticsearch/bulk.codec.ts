@@ -92,8 +92,9 @@ export function guardItems(items: readonly BulkItem[]): 0 | 1 {
  * document is missing, or there is nothing to change. The same id means the same shard, so it costs no more waiting.
  */
 export function encodeBulk(items: readonly BulkItem[]): string | Buffer {
-  if (items.some(({ lines }) => typeof lines !== 'string')) return joined(items);
-  const lines = items.map((item) => item.lines).join('');
+  const texts = items.map(({ lines }) => lines).filter((lines) => typeof lines === 'string');
+  if (texts.length < items.length) return joined(items);
+  const lines = texts.join('');
   if (guardItems(items) === 0) return lines;
   return `${lines}{"update":{"_id":${JSON.stringify(items[0]?.write.id)},"require_alias":true}}\n{"doc":{}}\n`;
 }

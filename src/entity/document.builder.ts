@@ -58,14 +58,18 @@ export function documentTextOf(binding: EntityBinding, image: RowImage, entity: 
   } else {
     text = defaultText(binding, image);
   }
-  if (text.length > MAX_DOCUMENT_BYTES / MAX_UNIT_BYTES && Buffer.byteLength(text) > MAX_DOCUMENT_BYTES) {
-    throw new InvalidDocumentError(
-      `${binding.name}: the document has ${Buffer.byteLength(text)} bytes; at most ${MAX_DOCUMENT_BYTES} are sent. ` +
-        'Leave large columns out with `toDocument`.',
-      { entity: binding.name, bytes: Buffer.byteLength(text) },
-    );
-  }
+  if (text.length > MAX_DOCUMENT_BYTES / MAX_UNIT_BYTES) requireDocumentSize(binding, Buffer.byteLength(text));
   return text;
+}
+
+/** Throws `InvalidDocumentError` for a document of more bytes than are sent. */
+export function requireDocumentSize(binding: EntityBinding, bytes: number): void {
+  if (bytes <= MAX_DOCUMENT_BYTES) return;
+  throw new InvalidDocumentError(
+    `${binding.name}: the document has ${bytes} bytes; at most ${MAX_DOCUMENT_BYTES} are sent. ` +
+      'Leave large columns out with `toDocument`.',
+    { entity: binding.name, bytes },
+  );
 }
 
 /** The same document with the marker that says "put back at this version". */
@@ -97,7 +101,7 @@ function callToDocument<T extends object>(binding: EntityBinding, make: () => T)
 }
 
 /** A column of the default document. */
-interface Field {
+export interface Field {
   readonly column: BoundColumn;
   readonly path: readonly string[];
   /** The name as JSON text, with its colon. */
@@ -115,6 +119,12 @@ interface DefaultForm {
 const forms = new WeakMap<readonly BoundColumn[], DefaultForm>();
 /** JavaScript puts such members first, and `__proto__` is not a member at all. */
 const UNORDERED_NAME = /^\d+$|^__proto__$/;
+
+/** The default document's members in their order, where each is one column; else null. */
+export function flatFields(binding: EntityBinding): readonly Field[] | null {
+  const { fields, flat } = defaultForm(binding);
+  return flat ? fields : null;
+}
 
 /** Every selected column under its property path; bare join columns and the like under their column name. */
 function defaultForm(binding: EntityBinding): DefaultForm {

@@ -42,7 +42,8 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
   /** Columns that an entity instance carries: mapped, and not the bare join column of a relation. */
   readonly hydratedColumns: readonly BoundColumn[];
   readonly driver: MysqlDriver;
-  private readonly driverSettings: DriverSettings;
+  /** What decides how the driver reads values. */
+  readonly driverSettings: DriverSettings;
   private readonly consistencyProperty: string;
 
   constructor(

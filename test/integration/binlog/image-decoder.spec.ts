@@ -4,9 +4,14 @@ import { createConnection, type Connection } from 'mysql2/promise';
 import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
 import type { BinlogEvent, RowsEvent } from '../../../src/binlog/binlog.types.js';
 import { textDecoder, UndecodedText } from '../../../src/binlog/charset.text.js';
+import { DocumentWriter } from '../../../src/binlog/document.writer.js';
 import { decodeImage, ImageDecoder } from '../../../src/binlog/image.decoder.js';
+import { LineWriter } from '../../../src/binlog/line.writer.js';
+import { RowCursor } from '../../../src/binlog/logged.rows.js';
 import { SessionZone } from '../../../src/binlog/session.zone.js';
 import { Consistency } from '../../../src/consistency.columns.js';
+import { encodeItem } from '../../../src/elasticsearch/bulk.codec.js';
+import { documentTextOf, markRestored } from '../../../src/entity/document.builder.js';
 import { EntityBinding } from '../../../src/entity/entity.binding.js';
 import type { RowImage } from '../../../src/entity/row.image.js';
 import { introspectTable } from '../../../src/mysql/table.introspection.js';
@@ -38,6 +43,8 @@ let database: TestDatabase;
 let connection: Connection;
 let dataSource: DataSource;
 let binding: EntityBinding;
+/** As the other one, where the driver is told that dates are in UTC. */
+let bindingInUtc: EntityBinding;
 let listener: Listener;
 let lastId = 0;
 
@@ -86,14 +93,18 @@ beforeAll(async () => {
     poolSize: 1,
   }).initialize();
   const shape = await introspectTable(query, database.name, 'every_type');
-  binding = new EntityBinding(
-    dataSource,
-    'default',
-    dataSource.getMetadata(EveryType),
-    shape,
-    { index: 'unused' },
-    'elasticsearch',
-  );
+  const bindingTo = (source: DataSource): EntityBinding =>
+    new EntityBinding(
+      source,
+      'default',
+      dataSource.getMetadata(EveryType),
+      shape,
+      { index: 'unused' },
+      'elasticsearch',
+    );
+  binding = bindingTo(dataSource);
+  const options = { ...dataSource.options, timezone: 'Z' };
+  bindingInUtc = bindingTo(Object.create(dataSource, { options: { value: options } }) as DataSource);
 });
 
 afterAll(async () => {
@@ -123,6 +134,22 @@ async function write(values: readonly string[]): Promise<{ event: RowsEvent; loa
   return { event, loaded: rows[0]!.image };
 }
 
+/** What the writer makes of the event's only row, and what the library's own texts are of the same. */
+function linesOf(event: RowsEvent, of: EntityBinding, zone: SessionZone) {
+  const decoder = new ImageDecoder(of, zone);
+  const cursor = new RowCursor();
+  cursor.begin(event);
+  expect(cursor.next()).toBe(true);
+  const texts = (name: string) => decoder.texts(event.columns, name);
+  const lines = DocumentWriter.of(of, event.description, texts, new LineWriter())!.put(cursor.after!, 'a "key"', 7);
+  const image = decoder.image(event.columns, event.changes[0]!.after!)!;
+  const body = markRestored(documentTextOf(of, image, {}), 7);
+  return {
+    written: lines?.buffer.toString('utf8', lines.start, lines.end),
+    expected: encodeItem({ id: 'a "key"', version: 7, body }, 0).lines,
+  };
+}
+
 const ready = (): Promise<BinlogEvent> =>
   listener.until((event) => event.kind === 'heartbeat' || event.kind === 'commit');
 
@@ -135,7 +162,7 @@ async function started(): Promise<void> {
   }
 }
 
-describe('decodeImage', () => {
+describe('decodeImage, and DocumentWriter,', () => {
   it.each(['+00:00', '-11:30', '+14:00', ZONE])(
     'equals what RowStore loads, for every type, in zone %s',
     async (zoneName) => {
@@ -157,6 +184,10 @@ describe('decodeImage', () => {
               column.codec.dataType,
               loaded[column.name],
             ]);
+          }
+          for (const each of [binding, bindingInUtc]) {
+            const { written, expected } = linesOf(event, each, zone);
+            expect(written).toBe(expected);
           }
         }),
         { numRuns: 60, endOnFailure: true },

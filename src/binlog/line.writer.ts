@@ -1,0 +1,158 @@
+import { isUtf8 } from 'node:buffer';
+import { EncodedLines } from '../elasticsearch/bulk.codec.js';
+
+/** Lines stand one after the other in pieces of memory of this size: a bulk of neighbours is sent as it stands there. */
+const SLAB_BYTES = 256 * 1024;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const SPACE = 0x20;
+const DIGIT_0 = 0x30;
+/** Of one UTF-16 unit as UTF-8. */
+const MAX_UNIT_BYTES = 3;
+/** Below, a loop is quicker than a call of the runtime. */
+const SHORT = 24;
+const NONE = Buffer.alloc(0);
+
+/** What stands in a JSON string as it is: ASCII but for control characters, the quote and the backslash. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte >= SPACE && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
+);
+
+/**
+ * Writes text as UTF-8 bytes, outside of JavaScript's heap: what waits there is neither copied nor looked at by its garbage collector.
+ * What `end` has given stays as it is; a piece of memory is let go once nobody holds lines of it.
+ */
+export class LineWriter {
+  private slab: Buffer = NONE;
+  private start = 0;
+  private at = 0;
+
+  /** Everything since the last `end` or `drop`. */
+  end(): EncodedLines {
+    const { slab, start, at } = this;
+    this.start = at;
+    if (slab.length <= SLAB_BYTES) return new EncodedLines(slab, start, at);
+    // Grown for this one alone: the memory that it did not need is not kept with it.
+    const own = Buffer.from(slab.subarray(start, at));
+    this.slab = NONE;
+    this.start = this.at = 0;
+    return new EncodedLines(own, 0, own.length);
+  }
+
+  /** Forgets what was written since the last `end`. */
+  drop(): void {
+    this.at = this.start;
+  }
+
+  /** Bytes since the last `end`. */
+  get length(): number {
+    return this.at - this.start;
+  }
+
+  /** These bytes as they are. */
+  bytes(bytes: Uint8Array): void {
+    const { length } = bytes;
+    this.need(length);
+    const { slab, at } = this;
+    if (length > SHORT) slab.set(bytes, at);
+    else for (let index = 0; index < length; index += 1) slab[at + index] = bytes[index]!;
+    this.at = at + length;
+  }
+
+  /** A text as it is. */
+  text(text: string): void {
+    const { length } = text;
+    this.need(length * MAX_UNIT_BYTES);
+    const { slab } = this;
+    let { at } = this;
+    if (length <= SHORT) {
+      let index = 0;
+      for (let code = 0; index < length && (code = text.charCodeAt(index)) < 0x80; index += 1) slab[at + index] = code;
+      if (index === length) {
+        this.at = at + length;
+        return;
+      }
+    }
+    at += slab.write(text, at);
+    this.at = at;
+  }
+
+  /** Digits of an integer that is exact. */
+  integer(value: number): void {
+    if (value < 0 || value > 0x7fffffff) {
+      this.text(String(value));
+      return;
+    }
+    let count = 1;
+    for (let limit = 10; count < 10 && value >= limit; limit *= 10) count += 1;
+    this.digits(value, count);
+  }
+
+  /** So many digits, with zeros before them. `value` has no more, and is below 2^31. */
+  digits(value: number, count: number): void {
+    this.need(count);
+    const { slab, at } = this;
+    let rest = value | 0;
+    for (let index = at + count - 1; index >= at; index -= 1) {
+      const tenth = (rest / 10) | 0;
+      slab[index] = DIGIT_0 + rest - tenth * 10;
+      rest = tenth;
+    }
+    this.at = at + count;
+  }
+
+  byte(byte: number): void {
+    this.need(1);
+    this.slab[this.at] = byte;
+    this.at += 1;
+  }
+
+  /** A JSON string of UTF-8 bytes: what `JSON.stringify` makes of their text. */
+  quoted(source: Buffer, from: number, to: number): void {
+    this.need(to - from + 2);
+    const { slab } = this;
+    let { at } = this;
+    slab[at] = QUOTE;
+    at += 1;
+    for (let index = from; index < to; index += 1) {
+      const byte = source[index]!;
+      if (PLAIN[byte] === 0) {
+        this.special(source, from, to);
+        return;
+      }
+      slab[at] = byte;
+      at += 1;
+    }
+    slab[at] = QUOTE;
+    this.at = at + 1;
+  }
+
+  /** With something in it that is not plain: mostly letters beyond ASCII, which stand as they are. */
+  private special(source: Buffer, from: number, to: number): void {
+    const whole = source.subarray(from, to);
+    let escapes = false;
+    for (let index = 0; index < whole.length && !escapes; index += 1) {
+      const byte = whole[index]!;
+      escapes = byte < SPACE || byte === QUOTE || byte === BACKSLASH;
+    }
+    if (escapes || !isUtf8(whole)) {
+      this.text(JSON.stringify(whole.toString('utf8')));
+      return;
+    }
+    this.byte(QUOTE);
+    this.bytes(whole);
+    this.byte(QUOTE);
+  }
+
+  private need(count: number): void {
+    if (this.at + count <= this.slab.length) return;
+    const written = this.at - this.start;
+    // What has outgrown a slab doubles, so that it is copied seldom.
+    const size = written + count <= SLAB_BYTES ? SLAB_BYTES : 2 * (written + count);
+    const next = Buffer.allocUnsafeSlow(size);
+    this.slab.copy(next, 0, this.start, this.at);
+    this.slab = next;
+    this.start = 0;
+    this.at = written;
+  }
+}

@@ -26,7 +26,8 @@ export function primaryConnectionOf(dataSource: DataSource): ConnectionOptions {
     port: Number(parsed?.port) || given.port || 3306,
     user: parsed ? decodeURIComponent(parsed.username) : given.username,
     password: parsed ? decodeURIComponent(parsed.password) : given.password,
-    database: parsed ? parsed.pathname.slice(1) : given.database,
+    // As TypeORM has it: of a URL it takes the name as it stands there, while `URL` encodes blanks and quotes.
+    database: dataSource.driver?.database ?? (parsed ? parsed.pathname.slice(1) : given.database),
     socketPath: given.socketPath,
     ssl: given.ssl ?? options.extra?.['ssl'],
   };

@@ -30,16 +30,30 @@ export function elasticsearchAccess(
   return { node: withoutLogin(node).href, auth: login, ...tls };
 }
 
-/** The URL with its password, and the `ssl` of the connection. @throws InvalidOptionsError */
-export function mysqlAccess(
-  url: string,
-  caFile: string | undefined,
-  env: Environment = process.env,
-): { url: string; ssl?: { ca: string } } {
-  const target = parsed('--mysql', url);
-  const password = env[MYSQL_PASSWORD];
-  if (!target.password && password) target.password = encodeURIComponent(password);
-  return { url: target.href, ...(caFile === undefined ? {} : { ssl: { ca: readCa('--mysql-ca', caFile) } }) };
+/** What TypeORM's `DataSource` takes. Not the URL itself: of that it would take a name with blanks or quotes in it as it is encoded. */
+export interface MysqlAccess {
+  readonly host: string;
+  readonly port: number;
+  readonly username: string;
+  readonly password: string;
+  readonly database: string;
+  readonly ssl?: { readonly ca: string };
+}
+
+/** @throws InvalidOptionsError */
+export function mysqlAccess(url: string, caFile: string | undefined, env: Environment = process.env): MysqlAccess {
+  const { protocol, hostname, port, username, password, pathname } = parsed('--mysql', url);
+  if (protocol !== 'mysql:' || pathname.length < 2) {
+    throw new InvalidOptionsError('--mysql must name a database: mysql://user:password@host:3306/database');
+  }
+  return {
+    host: hostname.replaceAll(/^\[|\]$/g, ''),
+    port: Number(port) || 3306,
+    username: decodeURIComponent(username),
+    password: decodeURIComponent(password) || (env[MYSQL_PASSWORD] ?? ''),
+    database: decodeURIComponent(pathname.slice(1)),
+    ...(caFile === undefined ? {} : { ssl: { ca: readCa('--mysql-ca', caFile) } }),
+  };
 }
 
 /** Of the message the URL is no part: it may hold a password. */

@@ -49,15 +49,10 @@ export async function inspectUrls(target: CliTarget): Promise<Inspection> {
   };
 }
 
-async function connect(given: string, caFile: string | undefined): Promise<DataSource> {
-  const access = mysqlAccess(given, caFile);
-  const { protocol, pathname } = new URL(access.url);
-  if (protocol !== 'mysql:' || pathname.length < 2) {
-    throw new InvalidOptionsError('--mysql must name a database: mysql://user:password@host:3306/database');
-  }
+function connect(url: string, caFile: string | undefined): Promise<DataSource> {
   return new DataSource({
     type: 'mysql',
-    ...access,
+    ...mysqlAccess(url, caFile),
     charset: 'utf8mb4',
     timezone: 'Z',
     connectTimeout: REQUEST_TIMEOUT_MS,

@@ -259,7 +259,8 @@ describe('Elasticsearch over TLS', () => {
       const typed = await cli(['status', '--json', ...urls('ca.pem', login)], {
         NEST_CONSISTENT_ELASTICSEARCH_PASSWORD: password,
       });
-      expect(JSON.parse(typed.stdout)).toEqual(JSON.parse(well.stdout));
+      const tables = ({ stdout }: CliEnd) => (JSON.parse(stdout) as { tables: unknown[] }).tables;
+      expect(tables(typed)).toEqual(tables(well));
 
       const wrong = await cli(['status', ...urls('wrong.pem', node)], env);
       expect([wrong.code, wrong.stdout]).toEqual([3, '']);

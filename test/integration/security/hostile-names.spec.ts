@@ -38,7 +38,6 @@ describe('hostile names of database, table, columns and index', () => {
     await sql(`INSERT INTO ${quoted(TABLE)} (${quoted(KEY)}) VALUES ('was there')`);
   });
   afterAll(async () => {
-    await application?.close();
     await stores.client.indices.delete({ index: `${index}-000001` }, { ignore: [404] });
     await stores.close();
     await answers.stop();
@@ -54,7 +53,7 @@ describe('hostile names of database, table, columns and index', () => {
 
   function cli(...args: string[]) {
     const env = {
-      APP_MYSQL_URL: `${mysqlUrl()}/ignored`,
+      APP_MYSQL: JSON.stringify(stores.database.connection),
       APP_DATABASE: database,
       APP_ELASTICSEARCH_URL: elasticsearchUrl(),
       APP_INDEX: index,
@@ -107,7 +106,7 @@ describe('hostile names of database, table, columns and index', () => {
     ]);
     await serviceOf(application).transaction(async (unit) => {
       const inside = unit.getRepository(hostile.constructor as ReturnType<typeof hostileRepository>);
-      await inside.save({ id: 'k5', value: 'unit' });
+      await inside.save({ id: 'k5', value: 'unit' } as Hostile);
     });
     expect(await hostile.countBy({ value: 'many' })).toBe(2);
     await hostile.remove((await hostile.findOneByOrFail({ id: 'k4' })) as Hostile);

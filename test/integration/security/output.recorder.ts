@@ -5,15 +5,19 @@ import { Logger } from '@nestjs/common';
 /** Everything that an application could show of itself: log lines, errors with their causes, pages. For a look for what must not be there. */
 export class OutputRecorder {
   private readonly texts: string[] = [];
+  private readonly override = Logger.overrideLogger.bind(Logger);
 
-  /** Takes the place of Nest's logger. */
+  /** Takes the place of Nest's logger, and keeps it: each testing module would put a silent one there. */
   start(): void {
     const record = (...given: unknown[]): void => this.add(given);
-    Logger.overrideLogger({ log: record, warn: record, error: record, debug: record, verbose: record, fatal: record });
+    const recorder = { log: record, warn: record, error: record, debug: record, verbose: record, fatal: record };
+    this.override(recorder);
+    Logger.overrideLogger = () => this.override(recorder);
   }
 
   stop(): void {
-    Logger.overrideLogger(undefined as never);
+    Logger.overrideLogger = this.override;
+    this.override(undefined as never);
   }
 
   /** An error as a console and as a structured logger would show it; anything else likewise. */

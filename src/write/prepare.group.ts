@@ -197,7 +197,7 @@ export class PrepareGroup {
     const { binding, options } = this.context;
     const columns = binding.columns.filter(({ name }) => items.some(({ values }) => values.has(name)));
     const rows = items.map(({ values }) => values);
-    if (this.goesAlone(items)) return this.alone.insert(columns, items[0]).then((answer) => ({ answers: [answer] }));
+    if (this.goesAlone(items)) return byItself(this.alone.insert(columns, items[0]));
     const pending = pendingInsert(this.context);
     return this.inTransaction(items.length, async (runner) => {
       const deadlineMicros = options.deadlineMs * MICROS_PER_MS;
@@ -218,7 +218,7 @@ export class PrepareGroup {
   }
 
   private tryChange(items: readonly Change[]): Promise<Attempt> {
-    if (this.goesAlone(items)) return this.alone.change(items[0]).then((answer) => ({ answers: [answer] }));
+    if (this.goesAlone(items)) return byItself(this.alone.change(items[0]));
     return this.inTransaction(items.length, async (runner) => {
       const answers = items.map((): PreparedWrite | typeof SINGLY => SINGLY);
       const locked = this.byKey(await query(runner, this.statements.lock(items.map(({ key }) => key))));
@@ -317,6 +317,14 @@ function isPlainEntity({ binding }: EntityContext): boolean {
     return column.metadata !== undefined && (isSpatial(shape) || shape.dataType === 'vector');
   };
   return !options.when && listeners.every((each) => each.length === 0) && !columns.some(special);
+}
+
+/** Its error is its answer: rows of the same caller may be prepared already, and must not be prepared twice. */
+function byItself(answer: Promise<Answer>): Promise<Attempt> {
+  return answer.then(
+    (one) => ({ answers: [one] }),
+    (error: unknown) => ({ answers: [error as Error] }),
+  );
 }
 
 /** A row's value is found by trying the keys one by one: a long statement costs the square of its rows. */

@@ -55,7 +55,10 @@ export interface BackstopModuleOptions {
   heartbeatMs?: number;
   /** How often the leader settles stale rows where the module's sweeper is off, in milliseconds; `false`: never. Default 5,000. */
   sweepIntervalMs?: number | false;
-  /** How often the leader looks whether the indices are still those it knows, in milliseconds. Default 5,000. */
+  /**
+   * How often the leader looks whether the indices are still those it knows, and every instance whether the tables' columns are, in
+   * milliseconds. Default 5,000.
+   */
   indexCheckIntervalMs?: number;
   /** How far the index may be behind before `backstopLag` is emitted. */
   lag?: {

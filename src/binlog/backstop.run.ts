@@ -1,23 +1,23 @@
 import { logTextOf } from '../observe/log.text.js';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { DocumentStore } from '../elasticsearch/document.store.js';
+import type { EntityContext } from '../entity/entity.context.js';
 import { BinlogConnectionError, InvalidSchemaError } from '../errors.js';
 import { LagMonitor } from '../observe/lag.monitor.js';
 import { AdoptionPipeline } from './adoption.pipeline.js';
 import { AdoptionTable } from './adoption.table.js';
 import { IndexWatch, restoreIndex } from './backstop.indices.js';
 import { type BeginPlace, whereToBegin } from './backstop.begin.js';
-import { readCascades } from './cascade.rules.js';
 import { CascadeWatch } from './cascade.watch.js';
 import type { RunParts } from './backstop.parts.js';
 import { askServer } from './backstop.preflight.js';
 import { type RepairResult, SuspectTables } from './backstop.suspects.js';
-import type { BinlogCoordinates, SchemaChangeEvent } from './binlog.types.js';
+import type { BinlogCoordinates } from './binlog.types.js';
 import { CheckpointKeeper } from './checkpoint.keeper.js';
 import type { CheckpointNotes } from './checkpoint.store.js';
 import { ImageDecoder } from './image.decoder.js';
 import type { Leadership } from './leader.lock.js';
-import { columnsFingerprint, schemaEffect } from './schema.tracker.js';
+import { SchemaKeeper } from './schema.keeper.js';
 import { SessionZone } from './session.zone.js';
 import { ZongjiSource } from './zongji.source.js';
 
@@ -25,9 +25,6 @@ import { ZongjiSource } from './zongji.source.js';
 const LOG_SHARE = 1 / 8;
 /** After so many bytes of rows requests and answers get their turn: the queue is never empty where there is much to do. */
 const TURN_BYTES = 64 * 1024;
-
-/** Foreign keys come, go, or name another table. */
-const MAY_CHANGE_CASCADES = /\b(?:FOREIGN|REFERENCES|RENAME|CONSTRAINT)\b/i;
 
 /** One leadership: from the checkpoint on until it is stopped, lost, or fails. Used once. */
 export class BackstopRun {
@@ -42,6 +39,7 @@ export class BackstopRun {
   private readonly indices: IndexWatch;
   private readonly cascades = new CascadeWatch((table, reason) => this.suspects.add(table, reason));
   private readonly keeper: CheckpointKeeper;
+  private readonly schemas: SchemaKeeper;
   private failure: Error | null = null;
 
   constructor(private readonly parts: RunParts) {
@@ -82,6 +80,18 @@ export class BackstopRun {
     this.keeper = new CheckpointKeeper(parts.checkpoints, options, {
       low: () => this.pipeline?.low() ?? null,
       notes: () => this.notes(),
+    });
+    this.schemas = new SchemaKeeper({
+      registry,
+      query: (sql, values) => parts.dataSource.query(sql, values),
+      tables: this.tables,
+      suspects: this.suspects,
+      cascades: this.cascades,
+      zone: () => this.zone,
+      rebound: (table) => {
+        this.indices.columnsChanged(table);
+        this.keeper.dirty = true;
+      },
     });
     this.lag = new LagMonitor({
       now: () => clock.now(),
@@ -156,7 +166,7 @@ export class BackstopRun {
       whereToBegin(checkpoint, options.startFrom, lost, ask),
     );
     this.makeTables(place.at);
-    await this.readCascades();
+    await this.schemas.begin();
     this.indices.known = { ...checkpoint?.indexUuids };
     for (const [table, reason] of Object.entries(checkpoint?.toVerify ?? {})) {
       if (this.tables.has(table)) this.suspects.add(table, reason);
@@ -211,7 +221,7 @@ export class BackstopRun {
     for (;;) {
       const event = events.taken() ?? (await events.next()).value;
       if (!event || signal.aborted) return;
-      if (event.kind === 'schema-change') await this.schemaChanged(event);
+      if (event.kind === 'schema-change') await this.schemas.changed(event);
       else if (event.kind === 'undecodable') this.undecodable(event.schema, event.table, event.reason);
       else {
         if (event.kind === 'commit' && event.coordinates.serverUuid !== serverUuid) {
@@ -240,43 +250,14 @@ export class BackstopRun {
     }
   }
 
-  private async readCascades(): Promise<void> {
-    const { dataSource } = this.parts;
-    const query = (sql: string, values?: unknown[]): Promise<any[]> => dataSource.query(sql, values);
-    this.cascades.set(await readCascades(query, this.tables.keys()));
-  }
-
   private suspectAll(reason: string): void {
     for (const name of this.tables.keys()) this.suspects.add(name, reason);
   }
 
-  private async schemaChanged({ schema, statement }: SchemaChangeEvent): Promise<void> {
-    if (MAY_CHANGE_CASCADES.test(statement)) await this.readCascades();
-    const effect = schemaEffect(statement, schema, this.tables.keys());
-    for (const name of effect.tables) {
-      const table = this.tables.get(name)!;
-      const before = columnsFingerprint(table.context.binding);
-      if (!(await this.rebind(table))) continue;
-      if (effect.rowsMayDiffer) this.suspects.add(name, 'a statement may have changed its rows without telling which');
-      else if (columnsFingerprint(table.context.binding) !== before) {
-        this.suspects.add(name, 'columns that its documents show were changed');
-      }
-    }
-  }
-
-  /** False where the table is not as the entity needs it: then it is closed. */
-  private async rebind(table: AdoptionTable): Promise<boolean> {
-    try {
-      await this.parts.registry.rebind(table.context);
-    } catch (error) {
-      if (!(error instanceof InvalidSchemaError)) throw error;
-      table.close(error.message);
-      return false;
-    }
-    table.rebound(new ImageDecoder(table.context.binding, this.zone));
-    this.indices.columnsChanged(table);
-    this.keeper.dirty = true;
-    return true;
+  /** A table has other columns than this instance knew of, which the log may tell much later. */
+  async columnsChanged(context: EntityContext): Promise<void> {
+    const table = [...this.tables.values()].find((one) => one.context === context);
+    if (table && table.closed === null) await this.schemas.rebind(table);
   }
 
   // --- verification ---------------------------------------------------------------------------------------------------
@@ -286,7 +267,7 @@ export class BackstopRun {
     if (!table) return { repaired: 0, left: 0 };
     if (table.closed !== null) {
       await restoreIndex(this.parts.client, table.context);
-      if (!(await this.rebind(table))) throw new InvalidSchemaError(table.closed);
+      if (!(await this.schemas.rebind(table))) throw new InvalidSchemaError(table.closed);
       table.open();
     }
     const { repaired, failed } = await this.parts.registry.verifier.verify(table.context, { repair: true, signal });

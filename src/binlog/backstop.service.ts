@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@elastic/elasticsearch';
 import { type BeforeApplicationShutdown, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import type { EntityContext } from '../entity/entity.context.js';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { ConsistentService } from '../consistent.service.js';
 import { BinlogPositionLostError, InvalidOptionsError } from '../errors.js';
@@ -17,6 +18,7 @@ import type { BackstopStart, ResolvedBackstopOptions } from './backstop.options.
 import { BackstopRun } from './backstop.run.js';
 import { type BackstopStatus, type BackstopState, statusOf } from './backstop.status.js';
 import { checkServer } from './backstop.preflight.js';
+import { ColumnWatch } from './column.watch.js';
 import { CheckpointStore } from './checkpoint.store.js';
 import { GtidSet } from './gtid.set.js';
 import { LeaderLock } from './leader.lock.js';
@@ -52,12 +54,19 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   private abort: AbortController | null = null;
   private loop: Promise<void> = Promise.resolve();
   private startFrom: BackstopStart;
+  private readonly columns: ColumnWatch;
 
   /** @internal */
   constructor(private readonly parts: BackstopDependencies) {
     this.meter = new ConsistencyMeter({ now: () => this.clock.now() });
     this.startFrom = parts.options.startFrom;
     const { name, dataSource } = parts.options;
+    this.columns = new ColumnWatch({
+      intervalMs: parts.options.indexCheckIntervalMs,
+      contexts: () => this.contexts(),
+      query: (sql, values) => parts.dataSource().query(sql, values),
+      changed: (context) => this.columnsChanged(context),
+    });
     parts.registry.backstops.add({ name, dataSource, options: parts.options, status: () => this.status() });
   }
 
@@ -83,6 +92,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
     this.enter('standby');
     this.logger.log(`starts with server id ${this.parts.options.serverId}`);
     this.loop = this.loop.then(() => this.supervise(signal));
+    void this.columns.run(signal);
   }
 
   /** Saves the checkpoint, gives the leadership back and ends, within a second. Idempotent. */
@@ -238,6 +248,15 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
       });
     } finally {
       await leadership.release();
+    }
+  }
+
+  private async columnsChanged(context: EntityContext): Promise<void> {
+    if (this.state === 'leading') return this.run?.columnsChanged(context);
+    try {
+      await this.parts.registry.rebind(context);
+    } catch (error) {
+      this.logger.warn(`writes go by the columns of before: ${logTextOf(error)}`);
     }
   }
 

@@ -77,7 +77,8 @@ class ConsistentLifecycle
   }
 
   async beforeApplicationShutdown(): Promise<void> {
-    await Promise.all([this.job.stop(), this.verification.stop(), this.registry.verifier.close()]);
+    const { verifier, reindexer } = this.registry;
+    await Promise.all([this.job.stop(), this.verification.stop(), verifier.close(), reindexer.close()]);
     const { shutdownTimeoutMs } = this.registry.options;
     if (!(await this.registry.writer.drain(shutdownTimeoutMs))) {
       this.logger.warn(`writes were still under way after ${shutdownTimeoutMs} ms; their rows will be settled later`);

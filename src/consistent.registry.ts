@@ -7,6 +7,7 @@ import { type ConsistentDefinition, type ConsistentRepositoryClass, definitionOf
 import type { ResolvedOptions } from './consistent.options.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { DocumentStore } from './elasticsearch/document.store.js';
+import type { IndexRoutes } from './elasticsearch/index.route.js';
 import { consistencyNames, EntityBinding } from './entity/entity.binding.js';
 import { checkEntity, checkTable } from './entity/entity.checks.js';
 import type { EntityContext, Lane } from './entity/entity.context.js';
@@ -19,6 +20,8 @@ import { introspectTable } from './mysql/table.introspection.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
 import { Instruments } from './observe/instruments.js';
 import { StormLogger } from './observe/storm.logger.js';
+import { LeasedRoutes } from './reindex/index.routes.js';
+import { Reindexer } from './reindex/reindexer.js';
 import { ReadRepairer } from './settle/read.repairer.js';
 import { Redriver } from './settle/redriver.js';
 import { ResolveQueue } from './settle/resolve.queue.js';
@@ -68,6 +71,9 @@ export class ConsistentRegistry implements ConsistentRuntime {
   readonly repairer = new ReadRepairer((instance) => this.contextOfInstance(instance));
   readonly redriver = new Redriver(this.writer);
   readonly verifier: Verifier;
+  /** Where documents go while an index is being exchanged. */
+  readonly routes = new LeasedRoutes();
+  readonly reindexer: Reindexer;
   /** The backstops of this process: pages and checks must not need the module that makes them. */
   readonly backstops = new Set<BackstopView>();
   /** Where metrics and traces hook in. */
@@ -94,9 +100,11 @@ export class ConsistentRegistry implements ConsistentRuntime {
     readonly events: ConsistentEvents,
   ) {
     this.verifier = new Verifier(this.redriver, client, () => this.contexts);
+    const { redriver, verifier, routes } = this;
+    this.reindexer = new Reindexer({ client, redriver, verifier, routes, contexts: () => this.contexts });
     this.startup = new StoreStartup(client, options, this.logger);
     const { durableTombstones } = this;
-    this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs, durableTombstones });
+    this.documents = new DocumentStore(client, { requestTimeoutMs: options.writeTimeoutMs, durableTombstones, routes });
   }
 
   /** All contexts, in order of registration. */
@@ -215,6 +223,8 @@ export class ConsistentRegistry implements ConsistentRuntime {
 
   private assemble(binding: EntityBinding, parked: ParkedStore): EntityContext {
     const { documents, options, events, logger, instruments } = this;
+    const routes: IndexRoutes = this.routes;
+    this.routes.register(binding.alias, binding.dataSource);
     const store = new RowStore(binding);
     const settler = new Settler(store, documents, parked, events, instruments);
     const queue = new ResolveQueue((keys, resolve) => settler.resolve(keys, resolve), options.readRepair);
@@ -228,6 +238,7 @@ export class ConsistentRegistry implements ConsistentRuntime {
       binding,
       store,
       documents,
+      routes,
       parked,
       settler,
       queue,

@@ -6,6 +6,13 @@ import type { EntityContext } from './entity/entity.context.js';
 import { InvalidOptionsError } from './errors.js';
 import { primaryRunner } from './mysql/statement.timeout.js';
 import type { ConsistentEvents } from './observe/consistent.events.js';
+import type {
+  FinishOptions,
+  ReindexOptions,
+  ReindexResult,
+  ReindexStatus,
+  RollbackOptions,
+} from './reindex/reindex.types.js';
 import { ParkedRows } from './settle/parked.rows.js';
 import { Sweeper, type SweepResult } from './settle/sweeper.js';
 import type { KeptVerification } from './verify/verification.store.js';
@@ -52,6 +59,10 @@ export class ConsistentService {
         dataSource: name,
       });
     }
+    // Before a connection is taken: one that waits at the barrier with locks would hold others up.
+    for (const { binding, routes, options: module } of this.registry.all()) {
+      if (binding.dataSourceName === name) await routes.barrier(binding.alias, module.busyTimeoutMs);
+    }
     const runner = primaryRunner(context.binding.dataSource);
     const unit = new UnitOfWork(runner, (target) => this.registry.contextOf(target, name), this.registry.repairer);
     return runUnitOfWork(this.registry.writer, runner, unit, body);
@@ -72,6 +83,47 @@ export class ConsistentService {
   /** The last verification of a table, as `consistent_verification` keeps it; null where there was none. */
   lastVerification(target: VerifyTarget, options: { dataSource?: string } = {}): Promise<KeptVerification | null> {
     return this.registry.verifier.last(this.contextFor(target, options.dataSource));
+  }
+
+  /**
+   * Makes a new index with the declared mapping (or a given one), fills it while writes go on, compares it, and gives it the alias; the former
+   * index then follows, so that `rollbackReindex` can go back until `finishReindex`. All tables that share the index are copied.
+   * Called again after an interruption, it goes on. Every instance of the application must run this version. With `into: 'current'` it
+   * copies a table that has rows and no documents yet into the index that is there. See docs/reindex.md.
+   * @throws ReindexRefusedError where documents are refused or differ: then nothing was exchanged
+   * @throws ReindexInterruptedError, ReindexRunningError, ReindexStateError, IndexMissingError, MappingConflictError,
+   *   UnsupportedOperationError (one index for tables of several DataSources), InvalidOptionsError
+   */
+  reindex(target: VerifyTarget, options: ReindexOptions & { dataSource?: string } = {}): Promise<ReindexResult> {
+    const { dataSource, ...reindex } = options;
+    return this.registry.reindexer.reindex(this.contextFor(target, dataSource), reindex);
+  }
+
+  /** How far the last reindex of a table's index is; null where there was none. */
+  reindexStatus(target: VerifyTarget, options: { dataSource?: string } = {}): Promise<ReindexStatus | null> {
+    return this.registry.reindexer.status(this.contextFor(target, options.dataSource));
+  }
+
+  /**
+   * Gives a reindex up. Where the new index has the alias already, the former one is compared and gets it back; then the new one is
+   * deleted, unless `keepIndex` says otherwise.
+   * @throws ReindexRefusedError where the former index does not hold what the rows make. Else as `reindex`.
+   */
+  rollbackReindex(
+    target: VerifyTarget,
+    options: RollbackOptions & { dataSource?: string } = {},
+  ): Promise<ReindexStatus> {
+    const { dataSource, ...rollback } = options;
+    return this.registry.reindexer.rollback(this.contextFor(target, dataSource), rollback);
+  }
+
+  /**
+   * Ends a reindex whose new index has the alias: the former index gets no more writes, and is deleted with `deleteFormer`.
+   * @throws ReindexStateError, ReindexInterruptedError, ReindexRunningError
+   */
+  finishReindex(target: VerifyTarget, options: FinishOptions & { dataSource?: string } = {}): Promise<ReindexStatus> {
+    const { dataSource, ...finish } = options;
+    return this.registry.reindexer.finish(this.contextFor(target, dataSource), finish);
   }
 
   private contextFor(target: VerifyTarget, dataSource = 'default'): EntityContext {

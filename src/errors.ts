@@ -276,6 +276,37 @@ export class IndexMissingError extends ConsistentError {
 }
 
 /**
+ * The new index does not hold what the rows make, or does not take it, so it was not exchanged: writes go on as before, and the new index
+ * goes on following. `data.problems` lists the first of them. Do: change the mapping or the rows, then call `reindex()` again (the
+ * same mapping) or `rollbackReindex()` (to begin anew with another).
+ */
+export class ReindexRefusedError extends ConsistentError {
+  readonly code = 'REINDEX_REFUSED';
+  readonly retryable = false;
+}
+
+/**
+ * A reindex ended before it was done: its signal was aborted, a store did not answer for too long, or writes under way did not end
+ * within `barrierMs`. Nothing is lost. Do: call `reindex()` again, which goes on from there.
+ */
+export class ReindexInterruptedError extends ConsistentError {
+  readonly code = 'REINDEX_INTERRUPTED';
+  readonly retryable = true;
+}
+
+/** The same index is being worked on already, here or by another instance. Do: wait for that run. */
+export class ReindexRunningError extends ConsistentError {
+  readonly code = 'REINDEX_RUNNING';
+  readonly retryable = true;
+}
+
+/** The call does not fit how far the reindex is; the message says what does. Do: look at `reindexStatus()`. */
+export class ReindexStateError extends ConsistentError {
+  readonly code = 'REINDEX_STATE';
+  readonly retryable = false;
+}
+
+/**
  * What the server sends is no binary log that this version of the library understands. Do: report it with the server's
  * version; until then verify the tables on a schedule.
  */

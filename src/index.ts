@@ -26,6 +26,17 @@ export type {
   VerifyProgress,
   VerifyResult,
 } from './verify/verify.types.js';
+export { reindexTableSql } from './reindex/reindex.store.js';
+export type {
+  FinishOptions,
+  ReindexOptions,
+  ReindexPhase,
+  ReindexProblem,
+  ReindexProgress,
+  ReindexResult,
+  ReindexStatus,
+  RollbackOptions,
+} from './reindex/reindex.types.js';
 export { Consistency } from './consistency.columns.js';
 export { ConsistentEvents } from './observe/consistent.events.js';
 export type { ConsistentEventMap, SettlePurpose } from './observe/consistent.events.js';
@@ -75,6 +86,10 @@ export {
   PartialWriteError,
   ProtocolBypassedError,
   ReadUnsettledError,
+  ReindexInterruptedError,
+  ReindexRefusedError,
+  ReindexRunningError,
+  ReindexStateError,
   RowBusyError,
   RowNotFoundError,
   RowParkedError,

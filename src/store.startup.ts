@@ -12,6 +12,7 @@ import {
   IndexUnavailableError,
   InvalidOptionsError,
   InvalidSchemaError,
+  MappingConflictError,
   StatementTimeoutError,
 } from './errors.js';
 import { isConnectionLost } from './mysql/mysql.errors.js';
@@ -25,6 +26,10 @@ const MIN_BOOTSTRAP_REQUEST_MS = 1_000;
 
 /** What both stores must be like before a repository is used. Waits for stores that are still starting, `startupTimeoutMs` at most. */
 export class StoreStartup {
+  /**
+   * @internal Set by the command line for a reindex: an index whose mapping contradicts the declared one is what it is to replace.
+   */
+  static acceptsMappingConflicts = false;
   private readonly parked = new Map<DataSource, { store: ParkedStore; ready: Promise<void> }>();
 
   constructor(
@@ -72,6 +77,7 @@ export class StoreStartup {
       onRetry: ({ message }) =>
         this.logger.warn(`Elasticsearch is not there yet (index "${alias}"); trying again: ${message}`),
     }).catch((error: unknown) => {
+      if (StoreStartup.acceptsMappingConflicts && error instanceof MappingConflictError) return;
       if (isFinal(error)) throw error;
       throw new IndexUnavailableError(
         `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +

@@ -8,6 +8,13 @@ import {
   ParkedListCommand,
   ParkedRetryCommand,
 } from './commands/parked.command.js';
+import {
+  ReindexCommand,
+  ReindexFinishCommand,
+  ReindexRollbackCommand,
+  ReindexStartCommand,
+  ReindexStatusCommand,
+} from './commands/reindex.command.js';
 import { RepairCommand } from './commands/repair.command.js';
 import { StatusCommand } from './commands/status.command.js';
 import { SweepCommand } from './commands/sweep.command.js';
@@ -20,6 +27,11 @@ import { VerifyCommand } from './commands/verify.command.js';
     MigrateCommand,
     VerifyCommand,
     RepairCommand,
+    ReindexCommand,
+    ReindexStartCommand,
+    ReindexStatusCommand,
+    ReindexRollbackCommand,
+    ReindexFinishCommand,
     SweepCommand,
     ParkedCommand,
     ParkedListCommand,

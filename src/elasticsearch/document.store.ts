@@ -1,12 +1,15 @@
 import type { Client } from '@elastic/elasticsearch';
 import { ConsistentError } from '../errors.js';
-import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
-import { encodeBulk, encodeItem, guardItems, refusalBeforeSending, splitBulk } from './bulk.codec.js';
+import { encodeItem, refusalBeforeSending } from './bulk.codec.js';
 import type { BulkItem, BulkWrite } from './bulk.codec.js';
+import { BulkSender } from './bulk.sender.js';
+import { FollowerWriter } from './follower.writer.js';
+import type { IndexRoute, IndexRoutes } from './index.route.js';
 import { readFetched, readSlot, SLOT_FIELDS } from './mget.reader.js';
 import type { FetchedDocument } from './mget.reader.js';
-import { classifyBulkItem, classifyFailure } from './outcome.classifier.js';
+import { classifyFailure } from './outcome.classifier.js';
 import { RequestSender } from './request.sender.js';
 import type { SendOptions } from './request.sender.js';
 import { tombstoneText } from './tombstone.codec.js';
@@ -26,6 +29,8 @@ export interface DocumentStoreOptions {
   readonly maxParallelBulks?: number;
   /** The aliases where a delete is a put of a tombstone's document. Asked at every write. Default none. */
   readonly durableTombstones?: ReadonlySet<string>;
+  /** Where the documents of an alias are, while its index is being exchanged. Default: what the alias leads to. */
+  readonly routes?: IndexRoutes;
 }
 
 export interface StoreCallOptions {
@@ -38,6 +43,8 @@ export interface StoreCallOptions {
 export interface WriteOptions extends StoreCallOptions {
   /** Elasticsearch's `refresh`: `'wait_for'` answers once searches see the documents. Default false. */
   readonly refresh?: boolean | 'wait_for';
+  /** The writes are this process's own, prepared before: not to be sent where the index was exchanged meanwhile. Default false. */
+  readonly prepared?: boolean;
 }
 
 /**
@@ -49,24 +56,14 @@ export class LookFailedError extends ConsistentError {
   readonly retryable = true;
 }
 
-/** One `write` call under way. */
-interface WriteCall {
-  readonly index: string;
-  readonly options: WriteOptions;
-  readonly outcomes: IndexOutcome[];
-  readonly endsAtMs: number;
-  splitsLeft: number;
-}
-
-/** Where everything is refused for the same reason, halving on and on would only be a storm of requests. */
-const MAX_SPLITS = 50;
+const OUTDATED: IndexOutcome = {
+  kind: 'unavailable',
+  certain: true,
+  reason: 'not sent: it was prepared before the index was exchanged',
+};
 const MGET_IDS = 500;
 /** Whole documents can be large: fewer in one answer. */
 const FETCH_IDS = 100;
-const PUTS_ANSWER = 'error,status,items.*._id,items.*._version,items.*.status,items.*.error.type,items.*.error.reason';
-/** Of deletes more is asked: one is let through to an index that took the alias's name, and a missing document has a status of its own. */
-const BULK_ANSWER = `${PUTS_ANSWER},items.*._index,items.*.result`;
-const APPLIED: IndexOutcome = { kind: 'applied' };
 const MGET_ANSWER =
   'error,status,docs._index,docs._id,docs._version,docs.found,docs._source,docs.error.type,docs.error.reason';
 
@@ -79,18 +76,19 @@ const MGET_ANSWER =
  */
 export class DocumentStore {
   private readonly sender: RequestSender;
-  private readonly maxBulkBytes: number;
-  private readonly maxBulkItems: number;
-  private readonly maxParallelBulks: number;
+  private readonly bulks: BulkSender;
+  private readonly follower: FollowerWriter | null;
 
   constructor(
     client: Client,
     private readonly options: DocumentStoreOptions,
   ) {
+    const { maxBulkBytes = 8 * 1024 * 1024, maxBulkItems = 500, maxParallelBulks = 2, routes } = options;
     this.sender = new RequestSender(client);
-    this.maxBulkBytes = options.maxBulkBytes ?? 8 * 1024 * 1024;
-    this.maxBulkItems = options.maxBulkItems ?? 500;
-    this.maxParallelBulks = options.maxParallelBulks ?? 2;
+    this.bulks = new BulkSender(this.sender, { maxBulkBytes, maxBulkItems, maxParallelBulks });
+    const look = (index: string, ids: readonly string[], timeoutMs: number) =>
+      this.slots(index, ids, { timeoutMs }).then((slots) => slots.map(orThrow));
+    this.follower = routes ? new FollowerWriter(this.bulks, routes, look) : null;
   }
 
   /**
@@ -100,14 +98,78 @@ export class DocumentStore {
    */
   async write(index: string, writes: readonly BulkWrite[], options: WriteOptions = {}): Promise<IndexOutcome[]> {
     const outcomes: IndexOutcome[] = Array.from({ length: writes.length });
+    const endsAtMs = performance.now() + this.timeoutMs(options);
+    let route: IndexRoute;
+    try {
+      const given = this.routeOf(index, options.prepared ? writes : undefined);
+      route = given instanceof Promise ? await given : given;
+    } catch (error) {
+      const reason = `not sent: ${(error as Error).message}`;
+      return outcomes.fill({ kind: 'unavailable', certain: true, reason, cause: error });
+    }
+    const items = this.itemsOf(index, writes, outcomes, options.prepared ? route.sinceVersion : 0);
+    await this.bulks.send(route.decider, items, outcomes, { ...options, timeoutMs: endsAtMs - performance.now() });
+    if (route.follower !== null) await this.followTaken(index, route.follower, items, outcomes, endsAtMs);
+    return outcomes;
+  }
+
+  /**
+   * Brings writes that the index holds already, by somebody else's doing, to the follower, where there is one.
+   * Rejects where they could not be brought there, and that could not be remembered.
+   */
+  async follow(index: string, writes: readonly BulkWrite[], options: StoreCallOptions = {}): Promise<void> {
+    const given = this.routeOf(index);
+    const { follower } = given instanceof Promise ? await given : given;
+    if (follower === null || !this.follower) return;
+    const endsAtMs = performance.now() + this.timeoutMs(options);
+    await this.follower.follow({ alias: index, follower, endsAtMs }, this.itemsOf(index, writes, [], 0));
+  }
+
+  /** Whether what the index takes goes to a second one as well. */
+  async isFollowed(index: string): Promise<boolean> {
+    const given = this.routeOf(index);
+    return (given instanceof Promise ? await given : given).follower !== null;
+  }
+
+  private async followTaken(
+    alias: string,
+    follower: string,
+    items: readonly BulkItem[],
+    outcomes: IndexOutcome[],
+    endsAtMs: number,
+  ): Promise<void> {
+    const taken = items.filter(({ position }) => outcomes[position]!.kind === 'applied');
+    try {
+      await this.follower?.follow({ alias, follower, endsAtMs }, taken);
+    } catch (error) {
+      // Were these flipped now, nobody would know that the follower lacks them. Whoever settles them tries again.
+      const reason = `taken by the index, but not by the one that is to follow it: ${(error as Error).message}`;
+      for (const { position } of taken) outcomes[position] = { kind: 'unknown', reason, cause: error };
+    }
+  }
+
+  /** At once where nothing has to be asked: an ordinary write must not wait for a promise. `writes`: those of this process. */
+  private routeOf(alias: string, writes?: readonly BulkWrite[]): IndexRoute | Promise<IndexRoute> {
+    const { routes } = this.options;
+    if (!routes) return { decider: alias, follower: null, sinceVersion: 0 };
+    if (!writes) return routes.route(alias, 'settling');
+    const version = writes.reduce((most, write) => Math.max(most, write.version), 0);
+    return routes.route(alias, 'prepared', version);
+  }
+
+  private itemsOf(
+    index: string,
+    writes: readonly BulkWrite[],
+    outcomes: IndexOutcome[],
+    sinceVersion: number,
+  ): BulkItem[] {
     const items: BulkItem[] = [];
     for (const [position, write] of writes.entries()) {
-      const refusal = refusalBeforeSending(write);
+      const refusal = write.version < sinceVersion ? OUTDATED : refusalBeforeSending(write);
       if (refusal) outcomes[position] = refusal;
       else items.push(this.itemOf(index, write, position));
     }
-    await this.sendAll(index, items, outcomes, options);
-    return outcomes;
+    return items;
   }
 
   /**
@@ -122,7 +184,8 @@ export class DocumentStore {
     options: StoreCallOptions = {},
   ): Promise<PurgeResult> {
     // The alias hides them, so the search goes to the index behind it.
-    const aliased = await this.read('GET', `/_alias/${encodeURIComponent(index)}`, {}, undefined, options);
+    const { decider } = await this.addressOf(index);
+    const aliased = await this.read('GET', `/_alias/${encodeURIComponent(decider)}`, {}, undefined, options);
     const names = Object.keys(aliased ?? {}).map(encodeURIComponent);
     const size = Math.min(limit, MAX_PURGE);
     const path = `/${names.join(',')}/_search`;
@@ -130,7 +193,7 @@ export class DocumentStore {
     const search = purgeSearch(deletedBeforeMs, size);
     const items = purgeItems(await this.read('POST', path, { filter_path: PURGE_ANSWER }, search, options));
     const outcomes: IndexOutcome[] = Array.from({ length: items.length });
-    await this.sendAll(index, items, outcomes, options);
+    await this.bulks.send(decider, items, outcomes, { ...options, timeoutMs: this.timeoutMs(options) });
     return { purged: outcomes.filter(({ kind }) => kind === 'applied').length, full: items.length >= size };
   }
 
@@ -138,28 +201,6 @@ export class DocumentStore {
     const tombstone = write.body === null && this.options.durableTombstones?.has(index) === true;
     if (!tombstone) return encodeItem(write, position);
     return encodeItem({ ...write, body: tombstoneText(write.version, Date.now()) }, position, true);
-  }
-
-  private async sendAll(
-    index: string,
-    items: readonly BulkItem[],
-    outcomes: IndexOutcome[],
-    options: WriteOptions,
-  ): Promise<void> {
-    const call: WriteCall = {
-      index,
-      options,
-      outcomes,
-      endsAtMs: performance.now() + this.timeoutMs(options),
-      splitsLeft: MAX_SPLITS,
-    };
-    const parts = splitBulk(items, this.maxBulkBytes, this.maxBulkItems);
-    const drain = async (): Promise<void> => {
-      for (let part = parts.shift(); part; part = parts.shift()) {
-        await this.sendBulk(call, part);
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(parts.length, this.maxParallelBulks) }, drain));
   }
 
   /**
@@ -180,7 +221,24 @@ export class DocumentStore {
     ids: readonly string[],
     options: StoreCallOptions = {},
   ): Promise<(SlotView | LookFailedError)[]> {
+    return this.slots((await this.addressOf(index)).decider, ids, options);
+  }
+
+  private slots(index: string, ids: readonly string[], options: StoreCallOptions) {
     return this.mget(index, ids, MGET_IDS, { _source_includes: SLOT_FIELDS }, options, readSlot);
+  }
+
+  /** @throws LookFailedError where it cannot be told which index decides */
+  private async addressOf(alias: string): Promise<IndexRoute> {
+    try {
+      return await this.routeOf(alias);
+    } catch (error) {
+      throw new LookFailedError(
+        `which index "${alias}" means now is not known: ${(error as Error).message}`,
+        {},
+        error,
+      );
+    }
   }
 
   /**
@@ -189,7 +247,8 @@ export class DocumentStore {
    * @throws LookFailedError as `look` does.
    */
   async fetch(index: string, ids: readonly string[], options: StoreCallOptions = {}): Promise<FetchedDocument[]> {
-    return (await this.mget(index, ids, FETCH_IDS, {}, options, readFetched)).map(orThrow);
+    const { decider } = await this.addressOf(index);
+    return (await this.mget(decider, ids, FETCH_IDS, {}, options, readFetched)).map(orThrow);
   }
 
   /**
@@ -205,44 +264,6 @@ export class DocumentStore {
 
   private timeoutMs(options: StoreCallOptions): number {
     return Math.max(1, options.timeoutMs ?? this.options.requestTimeoutMs);
-  }
-
-  private async sendBulk(call: WriteCall, part: BulkItem[]): Promise<void> {
-    const { index, options, outcomes } = call;
-    const timeoutMs = Math.floor(call.endsAtMs - performance.now());
-    if (timeoutMs < 1 || options.signal?.aborted) {
-      const reason = 'not sent: the call was given up or its time was over';
-      for (const { position } of part) outcomes[position] = { kind: 'unavailable', certain: true, reason };
-      return;
-    }
-    const querystring: Record<string, string> = {
-      require_alias: 'true',
-      // Elasticsearch must not go on trying long after we have given up.
-      timeout: `${timeoutMs}ms`,
-      filter_path: part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER,
-    };
-    if (options.refresh) querystring['refresh'] = String(options.refresh);
-    const params = {
-      method: 'POST',
-      path: `/${encodeURIComponent(index)}/_bulk`,
-      querystring,
-      bulkBody: encodeBulk(part),
-    };
-    try {
-      readBulkAnswer(await this.sender.send(params, sendOptions(timeoutMs, options)), index, part, outcomes);
-    } catch (error) {
-      const outcome = classifyFailure(error);
-      const splits = outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400);
-      if (splits && part.length > 1 && call.splitsLeft > 0) {
-        // Nothing was applied. Halving gets a bulk below somebody's size limit, or one bad item away from its neighbours.
-        const half = part.length >> 1;
-        call.splitsLeft -= 1;
-        await this.sendBulk(call, part.slice(0, half));
-        await this.sendBulk(call, part.slice(half));
-        return;
-      }
-      for (const { position } of part) outcomes[position] = outcome;
-    }
   }
 
   private async mget<T>(
@@ -298,30 +319,4 @@ function orThrow<T>(view: T | LookFailedError): T {
 
 function sendOptions(timeoutMs: number, options: StoreCallOptions): SendOptions {
   return options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
-}
-
-/** An item counts only when it stands where we put it and speaks of our document; anything else is unknown. */
-function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[], outcomes: IndexOutcome[]): void {
-  const items = (answer as { items?: unknown } | null | undefined)?.items;
-  const usable = Array.isArray(items) && items.length === part.length + guardItems(part);
-  for (let at = 0; at < part.length; at++) {
-    const { position, write } = part[at]!;
-    if (!usable) {
-      outcomes[position] = { kind: 'unknown', reason: 'the answer to the bulk request has the wrong number of items' };
-    } else if (isTakenPut(items[at], write)) outcomes[position] = APPLIED;
-    // Only whether there is a body is looked at.
-    else outcomes[position] = classifyBulkItem(items[at], write as DocumentWrite, index);
-  }
-}
-
-/** Nearly every item is one. `require_alias` keeps a put from an index that took the alias's name. */
-function isTakenPut(item: unknown, { id, version, body }: BulkWrite): boolean {
-  const put = (item as { index?: { _id?: unknown; _version?: unknown; status?: unknown; error?: unknown } } | null)?.index;
-  return (
-    body !== null &&
-    put?._id === id &&
-    put._version === version &&
-    (put.status === 201 || put.status === 200) &&
-    put.error === undefined
-  );
 }

@@ -77,7 +77,10 @@ export async function ensureIndex(client: Client, options: EnsureIndexOptions): 
   }
 }
 
-function withProtocolFields(options: EnsureIndexOptions): estypes.MappingTypeMapping {
+/** The declared mapping with the protocol's own fields. Throws `InvalidOptionsError` as `ensureIndex` does. */
+export function withProtocolFields(
+  options: Pick<EnsureIndexOptions, 'alias' | 'mappings' | 'durableTombstones'>,
+): estypes.MappingTypeMapping {
   const { alias, mappings = {}, durableTombstones } = options;
   if (!ALIAS.test(alias) || Buffer.byteLength(`${alias}-000001`) > 255) {
     throw new InvalidOptionsError(

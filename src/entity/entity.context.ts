@@ -1,6 +1,7 @@
 import type { Logger } from '@nestjs/common';
 import type { ResolvedOptions } from '../consistent.options.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
+import type { IndexRoutes } from '../elasticsearch/index.route.js';
 import type { ParkedStore } from '../mysql/parked.store.js';
 import type { RowStore } from '../mysql/row.store.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
@@ -23,6 +24,8 @@ export interface EntityContext {
   readonly binding: EntityBinding;
   readonly store: RowStore;
   readonly documents: DocumentStore;
+  /** Which index they go to, and whether writes may begin. */
+  readonly routes: IndexRoutes;
   readonly parked: ParkedStore;
   readonly settler: Settler;
   /** For reads: shared batches, bounded. */

@@ -78,6 +78,11 @@ export class Redriver {
       results: new Map(),
       endsAt: performance.now() + timeoutMs,
     };
+    try {
+      await context.routes.barrier(context.binding.alias, context.options.busyTimeoutMs);
+    } catch (error) {
+      return new Map<string, RedriveResult>(keys.map(({ id }) => [id, error as Error]));
+    }
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
       await this.round(batch).catch((error: Error) => {
         // A look that only our own time limit ended says less than what was seen before.

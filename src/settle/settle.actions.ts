@@ -1,3 +1,4 @@
+import { documentTextOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
@@ -42,19 +43,51 @@ export class SettleActions {
   }
 
   async commit(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
-    if (items.length === 0) return;
+    const followed = items.length > 0 ? await this.followed(items, turn, options) : [];
+    if (followed.length > 0) await this.commitFollowed(followed, turn, options);
+  }
+
+  private async commitFollowed(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
     let ended: Acted<Pending>;
     try {
       ended = await actOnUnlocked(this.store, items.map(pendingOf), (rows, runner) => this.store.commit(rows, runner));
     } catch (error) {
       if (classifyMysqlError(error) !== 'refused') throw error;
       if (items.length === 1) return this.park(items[0]!, 'commit-refused', error, turn);
-      for (const item of items) await this.commit([item], turn, options);
+      for (const item of items) await this.commitFollowed([item], turn, options);
       return;
     }
     // Neither done nor locked: somebody else has flipped them. The next round tells how.
     for (const { item } of ended.done) await this.acted(item, 'committed', turn, options);
     for (const { item } of ended.locked) turn.finish(item.state, item.row, imageAfter(item.row), false);
+  }
+
+  /**
+   * While the index is being exchanged: the second one may lack what the first one holds, where its writer died between the two. Those
+   * that could be brought there, or remembered; the others stay in `prepare`, and are decided all the same.
+   */
+  private async followed(items: readonly Prepared[], turn: Round, { timeoutMs }: ResolveOptions): Promise<Prepared[]> {
+    if (!(await this.documents.isFollowed(this.binding.alias))) return [...items];
+    const carried: { readonly item: Prepared; readonly write: DocumentWrite }[] = [];
+    const left = ({ state, row }: Prepared): void => turn.finish(state, row, imageAfter(row), false);
+    for (const item of items) {
+      const { row, documentId: id } = item;
+      try {
+        const absent = row.pending.next === 'absent';
+        const body = absent ? null : documentTextOf(this.binding, row.image, await this.binding.hydrate(row.image));
+        carried.push({ item, write: { id, version: row.version, body } });
+      } catch {
+        left(item);
+      }
+    }
+    const writes = carried.map(({ write }) => write);
+    try {
+      await this.documents.follow(this.binding.alias, writes, { timeoutMs });
+    } catch {
+      for (const { item } of carried) left(item);
+      return [];
+    }
+    return carried.map(({ item }) => item);
   }
 
   /** One transaction for all; where MySQL refuses one of them, each is tried by itself. */

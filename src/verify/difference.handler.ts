@@ -11,7 +11,7 @@ export class DifferenceHandler {
   constructor(
     private readonly context: EntityContext,
     private readonly recheck: DifferenceRecheck,
-    private readonly redriver: Redriver,
+    private readonly redriver: Pick<Redriver, 'redrive'>,
     private readonly shared: SharedIndex,
     private readonly options: ResolvedVerifyOptions,
   ) {}

@@ -3,6 +3,7 @@ import type { EntityContext } from '../entity/entity.context.js';
 import { StatementTimeoutError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
+import { awaitRelations } from './lazy.relations.js';
 import { SINGLY } from './prepare.group.js';
 import { CONNECTION_BROKE, prepareInTransaction } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
@@ -54,6 +55,11 @@ export class ChunkWriter {
     chunk: readonly Entity[],
     wholeIsPrepared: () => void,
   ): Promise<WriteOutcome<Entity>[]> {
+    const { routes, options } = this.context;
+    const open = routes.barrier(this.context.binding.alias, options.busyTimeoutMs);
+    if (open) await open;
+    const relations = awaitRelations(this.context.binding.metadata, chunk);
+    if (relations) await relations;
     const preparation: Preparation<Entity> = { chunk, prepared: new Map(), refused: new Map() };
     const { prepared, refused } = preparation;
     const { instruments, binding } = this.context;

@@ -52,7 +52,7 @@ export function makeIndexGroup(
         const answers = await documents.write(
           binding.alias,
           inTime.map(({ write }) => write),
-          { timeoutMs, refresh },
+          { timeoutMs, refresh, prepared: true },
         );
         // Too busy for this many at once: smaller bulks, as the retries come.
         if (answers.some((answer) => answer.kind === 'unavailable')) group.shrink();

@@ -4,6 +4,7 @@ import { keyOfEntity } from '../entity/row.key.js';
 import { ShuttingDownError } from '../errors.js';
 import { Completer, type Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
+import { awaitRelations } from './lazy.relations.js';
 import { prepareInTransaction } from './prepare.transaction.js';
 import { SINGLY } from './prepare.group.js';
 import type { PreparedWrite } from './prepared.write.js';
@@ -103,6 +104,10 @@ export class Writer {
     given: ObjectLiteral,
     options: PrepareOptions,
   ): Promise<PreparedWrite> {
+    const open = context.routes.barrier(context.binding.alias, context.options.busyTimeoutMs);
+    if (open) await open;
+    const relations = awaitRelations(context.binding.metadata, [given]);
+    if (relations) await relations;
     const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
     if (shared instanceof Error) throw shared;
     return shared === SINGLY ? this.prepareSingly(context, kind, given, options) : shared;

@@ -1,5 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { addConsistencyColumns, checkpointTableSql, parkedTableSql } from '../../mysql/consistent.migration.js';
+import { reindexTableSql } from '../../reindex/reindex.store.js';
 import { verificationTableSql } from '../../verify/verification.store.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
 
@@ -9,7 +10,7 @@ export interface MigrationPlan {
   readonly statements: readonly string[];
 }
 
-const TABLES = ['consistent_parked', 'consistent_verification', 'consistent_checkpoint'] as const;
+const TABLES = ['consistent_parked', 'consistent_verification', 'consistent_reindex', 'consistent_checkpoint'] as const;
 
 /** What is missing in each database of the protocol's columns, its index and its tables. Changes nothing. */
 export async function planMigration(inspection: Inspection): Promise<MigrationPlan[]> {
@@ -21,6 +22,7 @@ export async function planMigration(inspection: Inspection): Promise<MigrationPl
     for (const name of await missingTables(dataSource)) {
       if (name === 'consistent_parked') statements.push(parkedTableSql());
       else if (name === 'consistent_verification') statements.push(verificationTableSql());
+      else if (name === 'consistent_reindex') statements.push(reindexTableSql());
       else if (inspection.backstops.some(({ dataSource: followed }) => followed === dataSourceName))
         statements.push(checkpointTableSql());
     }

@@ -1,0 +1,121 @@
+import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
+import { encodeBulk, guardItems, splitBulk } from './bulk.codec.js';
+import type { BulkItem, BulkWrite } from './bulk.codec.js';
+import { classifyBulkItem, classifyFailure } from './outcome.classifier.js';
+import type { RequestSender } from './request.sender.js';
+
+/** How much goes out at once. */
+export interface BulkLimits {
+  readonly maxBulkBytes: number;
+  readonly maxBulkItems: number;
+  readonly maxParallelBulks: number;
+}
+
+export interface BulkOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+  readonly refresh?: boolean | 'wait_for';
+}
+
+/** One call under way. */
+interface BulkCall {
+  readonly index: string;
+  readonly options: BulkOptions;
+  readonly outcomes: IndexOutcome[];
+  readonly endsAtMs: number;
+  splitsLeft: number;
+}
+
+/** Where everything is refused for the same reason, halving on and on would only be a storm of requests. */
+const MAX_SPLITS = 50;
+const PUTS_ANSWER = 'error,status,items.*._id,items.*._version,items.*.status,items.*.error.type,items.*.error.reason';
+/** Of deletes more is asked: one is let through to an index that took the alias's name, and a missing document has a status of its own. */
+const BULK_ANSWER = `${PUTS_ANSWER},items.*._index,items.*.result`;
+const APPLIED: IndexOutcome = { kind: 'applied' };
+
+/** Sends items to one alias, in bulks of bounded size, and tells each one's outcome at its position. Never throws. */
+export class BulkSender {
+  constructor(
+    private readonly sender: RequestSender,
+    private readonly limits: BulkLimits,
+  ) {}
+
+  async send(index: string, items: readonly BulkItem[], outcomes: IndexOutcome[], options: BulkOptions): Promise<void> {
+    const endsAtMs = performance.now() + options.timeoutMs;
+    const call: BulkCall = { index, options, outcomes, endsAtMs, splitsLeft: MAX_SPLITS };
+    const { maxBulkBytes, maxBulkItems, maxParallelBulks } = this.limits;
+    const parts = splitBulk(items, maxBulkBytes, maxBulkItems);
+    const drain = async (): Promise<void> => {
+      for (let part = parts.shift(); part; part = parts.shift()) {
+        await this.sendBulk(call, part);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(parts.length, maxParallelBulks) }, drain));
+  }
+
+  private async sendBulk(call: BulkCall, part: BulkItem[]): Promise<void> {
+    const { index, options, outcomes } = call;
+    const timeoutMs = Math.floor(call.endsAtMs - performance.now());
+    if (timeoutMs < 1 || options.signal?.aborted) {
+      const reason = 'not sent: the call was given up or its time was over';
+      for (const { position } of part) outcomes[position] = { kind: 'unavailable', certain: true, reason };
+      return;
+    }
+    const querystring: Record<string, string> = {
+      require_alias: 'true',
+      // Elasticsearch must not go on trying long after we have given up.
+      timeout: `${timeoutMs}ms`,
+      filter_path: part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER,
+    };
+    if (options.refresh) querystring['refresh'] = String(options.refresh);
+    const params = {
+      method: 'POST',
+      path: `/${encodeURIComponent(index)}/_bulk`,
+      querystring,
+      bulkBody: encodeBulk(part),
+    };
+    try {
+      const limits = options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
+      readBulkAnswer(await this.sender.send(params, limits), index, part, outcomes);
+    } catch (error) {
+      const outcome = classifyFailure(error);
+      const splits = outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400);
+      if (splits && part.length > 1 && call.splitsLeft > 0) {
+        // Nothing was applied. Halving gets a bulk below somebody's size limit, or one bad item away from its neighbours.
+        const half = part.length >> 1;
+        call.splitsLeft -= 1;
+        await this.sendBulk(call, part.slice(0, half));
+        await this.sendBulk(call, part.slice(half));
+        return;
+      }
+      for (const { position } of part) outcomes[position] = outcome;
+    }
+  }
+}
+
+/** An item counts only when it stands where we put it and speaks of our document; anything else is unknown. */
+function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[], outcomes: IndexOutcome[]): void {
+  const items = (answer as { items?: unknown } | null | undefined)?.items;
+  const usable = Array.isArray(items) && items.length === part.length + guardItems(part);
+  for (let at = 0; at < part.length; at++) {
+    const { position, write } = part[at]!;
+    if (!usable) {
+      outcomes[position] = { kind: 'unknown', reason: 'the answer to the bulk request has the wrong number of items' };
+    } else if (isTakenPut(items[at], write)) outcomes[position] = APPLIED;
+    // Only whether there is a body is looked at.
+    else outcomes[position] = classifyBulkItem(items[at], write as DocumentWrite, index);
+  }
+}
+
+/** Nearly every item is one. `require_alias` keeps a put from an index that took the alias's name. */
+function isTakenPut(item: unknown, { id, version, body }: BulkWrite): boolean {
+  const put = (item as { index?: { _id?: unknown; _version?: unknown; status?: unknown; error?: unknown } } | null)
+    ?.index;
+  return (
+    body !== null &&
+    put?._id === id &&
+    put._version === version &&
+    (put.status === 201 || put.status === 200) &&
+    put.error === undefined
+  );
+}

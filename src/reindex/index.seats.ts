@@ -1,0 +1,183 @@
+import type { Client, estypes } from '@elastic/elasticsearch';
+import { newIndexSettings } from '../elasticsearch/index.settings.js';
+import { hidesOnlyTombstones, TOMBSTONE_FILTER } from '../elasticsearch/tombstone.codec.js';
+import { IndexMissingError, MappingConflictError, ReindexStateError } from '../errors.js';
+
+/** What the indices of one alias need to know of it. */
+export interface SeatOptions {
+  readonly alias: string;
+  /** Whether the alias has, or is to have, the filter that hides durable tombstones: every index's seat gets it too. */
+  readonly hidesTombstones: boolean;
+}
+
+export interface NewIndexOptions {
+  readonly mappings: estypes.MappingTypeMapping;
+  readonly settings: estypes.IndicesIndexSettings;
+  readonly gcDeletesMs: number;
+}
+
+type AliasAction = estypes.IndicesUpdateAliasesAction;
+
+const NUMBERED = /^(.*-)(\d{6})$/;
+const MAX_TRIES = 50;
+const REQUEST_TIMEOUT_MS = 10_000;
+
+/** The alias that one index has while it is exchanged: a request to it can only land in that index. */
+export function seatOf(index: string): string {
+  return `${index}.seat`;
+}
+
+/** Whether the alias hides durable tombstones, also where the entity has none any more. */
+export async function aliasHidesTombstones(client: Client, alias: string): Promise<boolean> {
+  const found = await client.indices.getAlias({ name: alias }, LIMITS).catch((error: unknown) => {
+    if (statusOf(error) === 404) return {};
+    throw error;
+  });
+  return Object.values(found as Record<string, { aliases: Record<string, { filter?: unknown }> }>).some(({ aliases }) =>
+    hidesOnlyTombstones(aliases[alias]?.filter),
+  );
+}
+
+/** The indices of one alias, and who has which alias. */
+export class IndexSeats {
+  constructor(
+    private readonly client: Client,
+    private readonly options: SeatOptions,
+  ) {}
+
+  /** The index that the alias leads to. @throws IndexMissingError */
+  async current(): Promise<string> {
+    const [index, other] = await this.holders(this.options.alias);
+    if (index !== undefined && other === undefined) return index;
+    const { alias } = this.options;
+    throw new IndexMissingError(
+      index === undefined
+        ? `The alias "${alias}" leads to no index. Start the application, which makes one.`
+        : `The alias "${alias}" leads to several indices. Let it lead to one.`,
+      { alias },
+    );
+  }
+
+  /** Makes the next index of this alias, with its seat, and answers its name. */
+  async create(former: string, { mappings, settings, gcDeletesMs }: NewIndexOptions): Promise<string> {
+    const [, stem = `${this.options.alias}-`, digits = '1'] = NUMBERED.exec(former) ?? [];
+    for (let tries = 1; tries <= MAX_TRIES; tries++) {
+      const index = `${stem}${String(Number(digits) + tries).padStart(6, '0')}`;
+      try {
+        await this.client.indices.create(
+          {
+            index,
+            aliases: { [seatOf(index)]: this.attributes() },
+            mappings,
+            settings: newIndexSettings(
+              settings as Record<string, unknown>,
+              gcDeletesMs,
+            ) as estypes.IndicesIndexSettings,
+          },
+          LIMITS,
+        );
+        return index;
+      } catch (error) {
+        const type = typeOf(error);
+        if (type === 'mapper_parsing_exception') {
+          throw new MappingConflictError(
+            `Elasticsearch refuses the mapping of the new index: ${reasonOf(error)}`,
+            { index },
+            error,
+          );
+        }
+        if (type !== 'resource_already_exists_exception') throw error;
+      }
+    }
+    throw new ReindexStateError(
+      `There are already ${MAX_TRIES} indices after ${former}. Delete those that nobody needs.`,
+      { former },
+    );
+  }
+
+  async seat(index: string): Promise<void> {
+    await this.update([{ add: { index, alias: seatOf(index), ...this.attributes() } }]);
+  }
+
+  async exists(index: string): Promise<boolean> {
+    return this.client.indices.exists({ index }, LIMITS);
+  }
+
+  /** The alias goes to this index, in one step, and so that nobody else has it. */
+  async giveAlias(index: string): Promise<void> {
+    const { alias } = this.options;
+    const holders = await this.holders(alias);
+    if (holders.length === 1 && holders[0] === index) return;
+    const removals = holders
+      .filter((holder) => holder !== index)
+      .map((holder): AliasAction => ({ remove: { index: holder, alias, must_exist: true } }));
+    await this.update([...removals, { add: { index, alias, is_write_index: true, ...this.attributes() } }]).catch(
+      async (error: unknown) => {
+        // The answer may have been lost, or somebody else may have been quicker.
+        const now = await this.holders(alias);
+        if (now.length !== 1 || now[0] !== index) throw error;
+      },
+    );
+  }
+
+  async refresh(index: string, timeoutMs: number): Promise<void> {
+    await this.client.indices.refresh({ index }, { requestTimeout: timeoutMs, maxRetries: 0 }).catch(() => undefined);
+  }
+
+  /** Takes the seats away; nobody writes to them any more. */
+  async unseat(indices: readonly (string | null)[]): Promise<void> {
+    for (const index of indices) {
+      if (index === null) continue;
+      const action: AliasAction = { remove: { index, alias: seatOf(index), must_exist: false } };
+      await this.update([action]).catch((error: unknown) => {
+        if (statusOf(error) !== 404) throw error;
+      });
+    }
+  }
+
+  /** Never one that has the alias. */
+  async remove(index: string): Promise<void> {
+    if ((await this.holders(this.options.alias)).includes(index)) {
+      throw new ReindexStateError(`${index} has the alias "${this.options.alias}": it is not deleted.`, { index });
+    }
+    await this.client.indices.delete({ index, ignore_unavailable: true }, LIMITS);
+  }
+
+  private async holders(alias: string): Promise<string[]> {
+    try {
+      return Object.keys(await this.client.indices.getAlias({ name: alias }, LIMITS));
+    } catch (error) {
+      if (statusOf(error) === 404) return [];
+      throw error;
+    }
+  }
+
+  private attributes(): { filter?: estypes.QueryDslQueryContainer } {
+    return this.options.hidesTombstones ? { filter: TOMBSTONE_FILTER } : {};
+  }
+
+  private async update(actions: AliasAction[]): Promise<void> {
+    await this.client.indices.updateAliases({ actions }, LIMITS);
+  }
+}
+
+const LIMITS = { requestTimeout: REQUEST_TIMEOUT_MS, maxRetries: 0 } as const;
+
+interface Answered {
+  readonly meta?: {
+    readonly statusCode?: number;
+    readonly body?: { readonly error?: { readonly type?: string; readonly reason?: string } };
+  };
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as Answered).meta?.statusCode;
+}
+
+function typeOf(error: unknown): string | undefined {
+  return (error as Answered).meta?.body?.error?.type;
+}
+
+function reasonOf(error: unknown): string {
+  return (error as Answered).meta?.body?.error?.reason ?? (error as Error).message;
+}

@@ -49,6 +49,7 @@ export class BackstopRun {
       maxBulkItems: options.maxBulkItems,
       maxBulkBytes: options.maxBulkBytes * 2,
       maxParallelBulks: 1,
+      routes: registry.routes,
       durableTombstones: new Set(
         contexts.filter(({ binding }) => binding.tombstones === 'durable').map(({ binding }) => binding.alias),
       ),

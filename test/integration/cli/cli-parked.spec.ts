@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { ParkedRows } from '../../../src/index.js';
 import { serviceOf, Stores } from '../../support/application.js';
 import { type CliEnd, runCli } from '../../support/cli.run.js';
 import { expireDeadlines, LostAnswers } from '../../support/lost.answers.js';
@@ -21,6 +22,7 @@ describe('nest-consistent parked', () => {
   let answers: LostAnswers;
   let products: ProductRepository;
   let sweep: () => Promise<unknown>;
+  let parked: ParkedRows;
 
   beforeAll(async () => {
     stores = await Stores.create('cli-parked');
@@ -34,6 +36,7 @@ describe('nest-consistent parked', () => {
     });
     products = application.get(repository);
     sweep = () => serviceOf(application).sweep();
+    ({ parked } = serviceOf(application));
   });
   afterAll(async () => {
     await stores.close();
@@ -47,7 +50,7 @@ describe('nest-consistent parked', () => {
   });
   const cli = (...args: string[]): Promise<CliEnd> => runCli([...args, '--app', APP], { env: env() });
   const parsed = <T>({ stdout }: CliEnd): T => JSON.parse(stdout) as T;
-  const list = async (): Promise<Listed[]> => parsed<Listed[]>(await cli('parked', 'list', '--json'));
+  const list = () => parked.list();
 
   /** An update of a unique column that did not happen, and whose old value somebody else took meanwhile. */
   async function park(): Promise<{ row: Product; thief: Product }> {
@@ -67,21 +70,21 @@ describe('nest-consistent parked', () => {
       const { row, thief } = await park();
       const listed = await cli('parked', 'list', '--json');
       expect(listed.code).toBe(1);
-      const [parked] = parsed<Listed[]>(listed);
-      expect(parked).toMatchObject({ key: { id: row.id }, reason: 'restore-refused', attempts: 1 });
-      const early = await cli('parked', 'retry', parked!.id);
-      expect([early.code, early.stdout]).toEqual([1, `id\tresult\n${parked!.id}\tstill-parked\n`]);
+      const [waiting] = parsed<Listed[]>(listed);
+      expect(waiting).toMatchObject({ key: { id: row.id }, reason: 'restore-refused', attempts: 1 });
+      const early = await cli('parked', 'retry', waiting!.id);
+      expect([early.code, early.stdout]).toEqual([1, `id\tresult\n${waiting!.id}\tstill-parked\n`]);
 
       await products.remove(thief);
-      const retried = await cli('parked', 'retry', parked!.id, '--json');
-      expect([retried.code, retried.stdout]).toEqual([0, `[{"id":"${parked!.id}","result":"settled"}]\n`]);
+      const retried = await cli('parked', 'retry', waiting!.id, '--json');
+      expect([retried.code, retried.stdout]).toEqual([0, `[{"id":"${waiting!.id}","result":"settled"}]\n`]);
       expect(await stores.row('product', row.id)).toMatchObject({
         title: 'old',
         sku: row.sku,
         consistency_state: 'commit',
       });
       expect(await title(row.id)).toBe('old');
-      expect((await cli('parked', 'list')).code).toBe(0);
+      expect((await cli('parked', 'list', '--json')).stdout).toBe('[]\n');
     },
     LONG_MS,
   );
@@ -89,7 +92,7 @@ describe('nest-consistent parked', () => {
   it(
     'discard keeps what MySQL holds, and the index follows; --all does so with every row',
     async () => {
-      const parked = [await park(), await park(), await park()];
+      const made = [await park(), await park(), await park()];
       const rows = await list();
       expect(rows).toHaveLength(3);
       const one = await cli('parked', 'discard', rows[0]!.id);
@@ -97,7 +100,7 @@ describe('nest-consistent parked', () => {
       const others = await cli('parked', 'discard', '--all', '--json');
       expect(others.code).toBe(0);
       expect(parsed(others)).toEqual(rows.slice(1).map(({ id }) => ({ id, result: 'discarded' })));
-      for (const { row } of parked) {
+      for (const { row } of made) {
         expect(await stores.row('product', row.id)).toMatchObject({ title: 'new', consistency_state: 'commit' });
         expect(await title(row.id)).toBe('new');
       }

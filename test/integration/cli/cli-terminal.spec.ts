@@ -54,7 +54,6 @@ describe('the command line on a terminal', () => {
   it.each([
     ['NO_COLOR', ['status'], { NO_COLOR: '1' }],
     ['--no-color', ['status', '--no-color'], {}],
-    ['a dumb terminal', ['status'], { TERM: 'dumb' }],
   ])(
     '%s: no colour, borders included',
     async (_name, args, more) => {

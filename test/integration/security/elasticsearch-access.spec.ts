@@ -13,6 +13,7 @@ import { Product, product, productRepository } from '../../support/product.js';
 import { refusedStart } from '../../support/refused.start.js';
 import { AccessFixture } from './access.fixture.js';
 import { CertificateAuthority } from './certificate.authority.js';
+import { OutputRecorder } from './output.recorder.js';
 
 const APP = fileURLToPath(new URL('./fixture/secured.mjs', import.meta.url));
 const EXPIRE = `UPDATE product SET consistency_deadline = '2000-01-01', updatedAt = updatedAt WHERE consistency_deadline IS NOT NULL`;
@@ -279,6 +280,11 @@ describe('Elasticsearch over TLS', () => {
       expect([shown, outputs.includes(shown)]).toEqual([shown, true]);
     }
     expect(Object.keys(secrets).length).toBeGreaterThan(10);
+    // The search finds what is deep inside.
+    const [secret] = Object.values(secrets);
+    const leaky = new OutputRecorder();
+    leaky.add(['warn', new Error('outer', { cause: { meta: [{ headers: `Basic ${secret}` }] } })]);
+    expect(() => leaky.expectWithout(secrets)).toThrow('in: ');
     outputs.expectWithout(secrets);
   });
 });

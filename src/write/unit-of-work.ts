@@ -3,6 +3,7 @@ import type { ConsistentRepositoryClass } from '../consistent.decorator.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { keyOfEntity, type RowKey } from '../entity/row.key.js';
 import { PartialWriteError, UnsupportedOperationError } from '../errors.js';
+import { isServerAnswer } from '../mysql/mysql.errors.js';
 import type { ReadRepairer } from '../settle/read.repairer.js';
 import type { Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
@@ -209,6 +210,8 @@ export class UnitOfWork {
     try {
       await this.runner.query('RELEASE SAVEPOINT consistent_unit');
     } catch (error) {
+      // Without an answer nothing is known of the savepoint; nothing was committed either.
+      if (!isServerAnswer(error)) throw error;
       throw new UnsupportedOperationError(
         'The MySQL transaction of this unit of work ended inside the callback: by DDL, COMMIT or ROLLBACK, or by a deadlock whose ' +
           'error was caught. Leave those out, and let such errors leave the callback.',

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { OutcomeUnknownError } from '../../../src/index.js';
+import { isConnectionLost } from '../../../src/mysql/mysql.errors.js';
 import { expectAgreement } from '../../support/agreement.js';
 import { BULK, COMMIT, Faulty, OPERATIONS } from '../../support/faulty.js';
 import type { Product, productRepository } from '../../support/product.js';
@@ -76,5 +77,18 @@ describe("the prepare's own COMMIT is lost", () => {
     await faulty.expire();
     await expectAgreement(faulty, first.id, first.title);
     await expectAgreement(faulty, second.id, second.title);
+  });
+
+  it('a unit of work whose connection breaks before its COMMIT: told so, not blamed on the callback', async () => {
+    const { id, title } = await faulty.seed();
+    const fault = faulty.mysql.inject({ kind: 'cut-before' }, { body: /RELEASE SAVEPOINT/, times: 1 });
+    const unit = faulty.service.transaction(async (tx) => {
+      const products = tx.getRepository(faulty.products.constructor as ReturnType<typeof productRepository>);
+      await products.save({ id, title: 'x' } as Product);
+    });
+    const error = await unit.catch((thrown: unknown) => thrown);
+    expect(fault.hits).toBe(1);
+    expect(isConnectionLost(error)).toBe(true);
+    await expectAgreement(faulty, id, title);
   });
 });

@@ -4,8 +4,8 @@ import type { EntityContext } from '../../../src/entity/entity.context.js';
 import { keyOfImage, type RowKey } from '../../../src/entity/row.key.js';
 import type { RedriveKey, RedriveResult } from '../../../src/settle/redriver.js';
 import { expectAgreement } from '../../support/agreement.js';
-import { BULK, Faulty, freshId, MGET, NEW, OLD } from '../../support/faulty.js';
-import { type Product, product, PRODUCT_MAPPINGS } from '../../support/product.js';
+import { BULK, Faulty, MGET, NEW, OLD } from '../../support/faulty.js';
+import { type Product, PRODUCT_MAPPINGS } from '../../support/product.js';
 import { SeededProducts } from '../../support/seeded.products.js';
 
 const TIMEOUT_MS = 30_000;

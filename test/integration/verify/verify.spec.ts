@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { VerificationInterruptedError, type VerifyOptions, type VerifyProgress } from '../../../src/index.js';
 import { expectAgreement } from '../../support/agreement.js';
-import { Faulty, freshId, MGET, NEW, OLD, until } from '../../support/faulty.js';
-import { Product, product, PRODUCT_MAPPINGS } from '../../support/product.js';
+import { Faulty, MGET, NEW, OLD, until } from '../../support/faulty.js';
+import { Product, PRODUCT_MAPPINGS } from '../../support/product.js';
 import { SeededProducts } from '../../support/seeded.products.js';
 
 const CLEAN = { missing: 0, stale: 0, foreign: 0, orphaned: 0, repaired: 0, failed: 0, unchecked: 0 };

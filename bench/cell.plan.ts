@@ -24,7 +24,7 @@ const QUICK: readonly Choice[] = [
   [['dual-write', 'ours-committed'], BOTH, [1, 64, 256]],
   [['ours-indexed'], BOTH, [1]],
   [['outbox'], ['insert'], [64]],
-  [['ours-many', 'floor-multi-row', 'floor-bulk-500'], ['insert'], [1]],
+  [['ours-many', 'floor-multi-row', 'floor-bulk-500', 'floor-steps-500'], ['insert'], [1]],
   [['reads'], ['find-page', 'find-one'], [1]],
 ];
 
@@ -34,7 +34,7 @@ const FULL: readonly Choice[] = [
   [['outbox'], ['update'], [64]],
   [['floor-statement'], BOTH, [1, 64]],
   [['floor-multi-row', 'floor-bulk-64', 'floor-bulk-500'], ['insert'], [1, 2]],
-  [['ours-many'], ['insert'], [1]],
+  [['floor-steps-500', 'ours-many'], ['insert'], [1]],
   [['reads'], ['find-page', 'find-one'], [1]],
 ];
 

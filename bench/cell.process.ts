@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { CellResult, CellSpec } from './cell.types.js';
 import { measureConsistent, measureSaveMany } from './consistent.peer.js';
 import { measureBulkFloor, measureMultiRowFloor, measureStatementFloor } from './floor.peers.js';
+import { measureStepsFloor } from './steps.floor.js';
 import { measureOutbox } from './outbox.peer.js';
 import { measureReads } from './read.cell.js';
 import { measureTypeormPeer } from './typeorm.peers.js';
@@ -23,6 +24,8 @@ function measure(spec: CellSpec): Promise<CellResult> {
     case 'floor-bulk-64':
     case 'floor-bulk-500':
       return measureBulkFloor(spec);
+    case 'floor-steps-500':
+      return measureStepsFloor(spec);
     case 'reads':
       return measureReads(spec);
     default:

@@ -12,6 +12,7 @@ export type Peer =
   | 'floor-multi-row'
   | 'floor-bulk-64'
   | 'floor-bulk-500'
+  | 'floor-steps-500'
   | 'reads';
 
 export type Operation = 'insert' | 'update' | 'find-page' | 'find-one';

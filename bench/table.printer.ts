@@ -41,9 +41,9 @@ export function cellTable(cells: readonly CellSummary[]): string {
     withSpread(cell.p50Ms, 2),
     withSpread(cell.p95Ms, 1),
     withSpread(cell.p99Ms, 1),
-    withSpread(cell.nodeCpu, 2, false),
-    withSpread(cell.mysqldCpu, 2, false),
-    withSpread(cell.elasticsearchCpu, 2, false),
+    withSpread(cell.nodeCpu, 3, false),
+    withSpread(cell.mysqldCpu, 3, false),
+    withSpread(cell.elasticsearchCpu, 3, false),
   ]);
   return markdownTable(head, rows);
 }
@@ -63,6 +63,11 @@ export function remarks(cells: readonly CellSummary[]): string[] {
       lines.push(`${name}: commit to index ${times}; sustained ${withSpread(cell.sustainedPerSecond ?? null, 0)}/s`);
     }
     if (cell.overTypeorm) lines.push(`${name}: time over TypeORM's ${withSpread(cell.overTypeorm, 3)}`);
+    if (cell.peer === 'ours-many') {
+      const steps = findCell(cells, 'floor-steps-500', cell.operation, cell.concurrency);
+      if (steps)
+        lines.push(`${name}: ${(cell.opsPerSecond.median / steps.opsPerSecond.median).toFixed(2)} of the bare steps`);
+    }
     if (cell.failed > 0) lines.push(`${name}: ${cell.failed} operations failed`);
   }
   return lines;

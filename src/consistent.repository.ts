@@ -165,7 +165,7 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[],
     options?: ReadOptions,
   ): Promise<Entity | null> {
-    return this.findOne({ where, ...options });
+    return this.findOne(options ? { where, ...options } : { where });
   }
 
   /** Throws TypeORM's `EntityNotFoundError` where `findOne` gives null. */

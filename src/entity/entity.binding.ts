@@ -137,11 +137,17 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
 
   /** Builds an entity from an image, as a `find` would have: columns without `select: false`, then `@AfterLoad`. */
   async hydrate(image: RowImage): Promise<Entity> {
+    const entity = this.entityOf(image);
+    await this.runAfterLoad(entity);
+    return entity;
+  }
+
+  /** As `hydrate`, before `@AfterLoad`. */
+  entityOf(image: RowImage): Entity {
     const entity = this.metadata.create(undefined, { fromDeserializer: true }) as Entity;
     for (const column of this.hydratedColumns) {
       if (column.metadata!.isSelect) column.metadata!.setEntityValue(entity, this.entityValue(column, image));
     }
-    await this.runAfterLoad(entity);
     return entity;
   }
 

@@ -272,9 +272,8 @@ export class RowStore {
   /** `columns`: those that the statement asked for; they can be others by the time of its answer. */
   imageOf(row: Record<string, unknown>, prefix: 'c' | 'p', columns = this.binding.columns): RowImage {
     const image: Record<string, string | null> = {};
-    columns.forEach((column, at) => {
-      image[column.name] = textOf(row[`${prefix}${at}`]);
-    });
+    const places = placesOf(prefix, columns.length);
+    for (let at = 0; at < columns.length; at++) image[columns[at]!.name] = textOf(row[places[at]!]);
     return image;
   }
 
@@ -297,6 +296,15 @@ export class RowStore {
   private async change(runner: SqlRunner, sql: string, ...parameters: (readonly unknown[])[]): Promise<Header> {
     return (await runner.query(sql, parameters.flat(1))) as Header;
   }
+}
+
+/** `c0`, `c1` …: made once, not for each value of each row. */
+const places: Record<'c' | 'p', string[]> = { c: [], p: [] };
+
+function placesOf(prefix: 'c' | 'p', columns: number): readonly string[] {
+  const known = places[prefix];
+  while (known.length < columns) known.push(`${prefix}${known.length}`);
+  return known;
 }
 
 function pairs(rows: readonly VersionedKey[]): unknown[] {

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { StatementTimeoutError } from '../errors.js';
 import { endOnServer } from './abandoned.connections.js';
+import { within } from './time.watch.js';
 
 /** What is used of the driver's connection. */
 interface DriverConnection {
@@ -8,6 +9,8 @@ interface DriverConnection {
   readonly threadId?: number | null;
   readonly stream?: { destroy(): void; readonly localPort?: number };
 }
+
+type Query = (sql: string, parameters?: unknown, structured?: unknown) => Promise<any>;
 
 interface Limits {
   /** For a free connection. */
@@ -61,42 +64,35 @@ export function limitRunner(runner: QueryRunner): QueryRunner {
 function limited(runner: QueryRunner, { connectMs, statementMs }: Limits, tells = true): QueryRunner {
   if (statementMs === Infinity) return runner;
   const connect = runner.connect.bind(runner) as () => Promise<unknown>;
-  const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<any>;
+  const query = runner.query.bind(runner) as Query;
   let ended: StatementTimeoutError | undefined;
   let connected: Promise<unknown> | undefined;
   let there = false;
-  const within = async <T>(work: Promise<T>, sent: string | null): Promise<T> => {
-    const timeoutMs = sent === null ? connectMs : statementMs;
-    if (timeoutMs === Infinity) return work;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        ended = timedOut(timeoutMs, sent);
-        if (sent !== null) {
-          if (tells) tellServer(runner, connectMs);
-          discardConnection(runner);
-        }
-        reject(ended);
-      }, timeoutMs);
-    });
-    try {
-      return await Promise.race([work, late]);
-    } finally {
-      clearTimeout(timer);
+  const end = (timeoutMs: number, sent: string | null): never => {
+    ended = timedOut(timeoutMs, sent);
+    if (sent !== null) {
+      if (tells) tellServer(runner, connectMs);
+      discardConnection(runner);
     }
+    throw ended;
   };
-  runner.query = async (sql: string, ...rest: unknown[]) => {
-    if (ended) throw ended;
-    // By itself: what waits for a free connection was not sent, and must not be sent once nobody waits any more.
-    connected ??= within(
-      connect().finally(() => {
-        there = true;
-      }),
-      null,
-    );
-    await connected;
-    if (ended) throw ended;
-    return within(query(sql, ...rest), sql);
+  const arrived = (): void => {
+    there = true;
+  };
+  // By itself: what waits for a free connection was not sent, and must not be sent once nobody waits any more.
+  const open = (): Promise<unknown> => {
+    const opened = connect();
+    opened.then(arrived, arrived);
+    return within(opened, connectMs, () => end(connectMs, null));
+  };
+  const send: Query = (sql, parameters, structured) => {
+    if (ended) return Promise.reject(ended);
+    return within(query(sql, parameters, structured), statementMs, () => end(statementMs, sql));
+  };
+  // No async function: a lone read of a row by its key would be the slower for each promise.
+  runner.query = (sql: string, parameters?: unknown, structured?: unknown) => {
+    if (there || ended) return send(sql, parameters, structured);
+    return (connected ??= open()).then(() => send(sql, parameters, structured));
   };
   const release = runner.release.bind(runner);
   runner.release = async () => {

@@ -30,6 +30,13 @@ export interface ReadOptions {
   replica?: boolean;
 }
 
+/** TypeORM's part; the very object where nothing has to be taken out, which is nearly always. */
+function findOptionsOf<Options extends ReadOptions>(options: Options): Omit<Options, keyof ReadOptions> {
+  if (options.barrier === undefined && options.replica === undefined) return options;
+  const { barrier: _barrier, replica: _replica, ...find } = options;
+  return find;
+}
+
 /** Reads of one entity: TypeORM's, on the primary unless told otherwise, with what it returns repaired. */
 export class ConsistentReader<Entity extends ObjectLiteral> {
   private readonly atBarrier: BarrierReader<Entity>;
@@ -44,8 +51,8 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
   }
 
   async find(options: FindManyOptions<Entity> & ReadOptions = {}): Promise<Entity[]> {
-    const { barrier, replica, ...find } = options;
-    return this.toBeSeen(await this.read({ barrier, replica }, this.select(find), (query) => query.getMany()), find);
+    const find = findOptionsOf(options);
+    return this.toBeSeen(await this.read(options, this.select(find), (query) => query.getMany()), find);
   }
 
   async findOne(options: FindOneOptions<Entity> & ReadOptions): Promise<Entity | null> {
@@ -54,12 +61,12 @@ export class ConsistentReader<Entity extends ObjectLiteral> {
         `${this.context.binding.name}: findOne() needs a \`where\`; to take any row use find({ take: 1 }).`,
       );
     }
-    const { barrier, replica, ...find } = options;
+    const find = findOptionsOf(options);
     const one = this.select({ ...find, take: 1 } as FindManyOptions<Entity>);
-    const { value: row, own } = await this.read({ barrier, replica }, one, (query) => query.getOne());
+    const { value: row, own } = await this.read(options, one, (query) => query.getOne());
     if (!row) return null;
     const [repaired] = await this.toBeSeen({ value: [row], own }, find);
-    return repaired ?? this.firstToBeSeen(find, { barrier, replica });
+    return repaired ?? this.firstToBeSeen(find, options);
   }
 
   /** The row that MySQL found first is not to be seen (an undecided insert); one behind it may be. */

@@ -15,12 +15,12 @@ import { type PrepareAnswer, SINGLY } from './prepare.answer.js';
 import {
   type Change,
   type Insert,
-  keyOfRow,
   pendingInsert,
   planChange,
   preparedFrom,
   query,
   type RawRow,
+  readRow,
 } from './prepare.plan.js';
 import { CONNECTION_BROKE } from './prepare.transaction.js';
 import { lonePrepareAborted, lonePrepareUnknown } from './write.errors.js';
@@ -103,10 +103,11 @@ export class LonePrepare {
     change: Change,
   ): Promise<{ plan: PlannedUpdate; version: number } | null> {
     // SKIP LOCKED: a row that a foreign transaction holds must not keep others waiting behind this one.
-    const [row] = await query(runner, this.statements.lock([change.key]));
-    if (!row || row['state'] !== 'commit' || keyOfRow(this.context, row).id !== change.key.id) return null;
-    const plan = planChange(this.context, change, row);
-    return plan && { plan, version: versionOf(row['version']) };
+    const [raw] = await query(runner, this.statements.lock([change.key]));
+    if (!raw || raw['state'] !== 'commit') return null;
+    const row = readRow(this.context, raw);
+    const plan = row.key.id === change.key.id ? planChange(this.context, change, row) : null;
+    return plan && { plan, version: versionOf(raw['version']) };
   }
 
   private async withRunner(body: (runner: QueryRunner) => Promise<PrepareAnswer>): Promise<PrepareAnswer> {
@@ -155,10 +156,11 @@ export class LonePrepare {
       if (sent.lost === undefined) return lonePrepareAborted(context, sent);
       return lonePrepareUnknown(context, sent, CONNECTION_BROKE, sent.lost);
     }
+    const read = readRow(context, row);
     try {
-      return await preparedFrom(context, row, sent.pending);
+      return await preparedFrom(context, read, sent.pending);
     } catch (error) {
-      await this.undo(at, { key: keyOfRow(context, row), version: versionOf(row['version']) }, sent);
+      await this.undo(at, { key: read.key, version: versionOf(row['version']) }, sent);
       throw error;
     }
   }

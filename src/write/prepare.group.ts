@@ -16,12 +16,13 @@ import { type Attempt, keyImageOf, type Placed, prepareDividing } from './prepar
 import {
   type Change,
   type Insert,
-  keyOfRow,
   pendingInsert,
   planChange,
   preparedFrom,
   query,
   type RawRow,
+  type ReadRow,
+  readRow,
 } from './prepare.plan.js';
 import { CONNECTION_BROKE, commitPrepare } from './prepare.transaction.js';
 import type { PreparedWrite } from './prepared.write.js';
@@ -82,16 +83,7 @@ export class PrepareGroup {
   }
 
   /** The prepared write, or `SINGLY`. `OutcomeUnknownError` where the shared COMMIT's outcome is unknown. */
-  async prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
-    try {
-      return await this.prepareShared(kind, entity, options);
-    } finally {
-      // MySQL is free now, until the document is there.
-      this.context.single.flips.hurry();
-    }
-  }
-
-  private prepareShared(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
+  prepare(kind: WriteKind, entity: ObjectLiteral, options: PrepareOptions): Promise<Answer> {
     if (!this.plainEntity || this.isWatched() || kind === 'softRemove' || kind === 'recover')
       return Promise.resolve(SINGLY);
     const { binding } = this.context;
@@ -203,12 +195,12 @@ export class PrepareGroup {
       const deadlineMicros = options.deadlineMs * MICROS_PER_MS;
       const clock = items.length < MIN_CLOCKED ? undefined : await this.readClock(runner, deadlineMicros);
       await query(runner, this.statements.insert(columns, rows, deadlineMicros, undefined, clock));
-      const given = items[0]!.key !== undefined;
-      const images = given
-        ? await query(runner, this.statements.images(items.map(({ key }) => key!)))
-        : await query(runner, this.statements.insertedImages(items.length));
-      const byKey = given ? this.byKey(images) : undefined;
-      return Promise.all(items.map(({ key }, at) => this.prepared(byKey ? byKey.get(key!.id) : images[at], pending)));
+      if (items[0]!.key) {
+        const images = this.byKey(await query(runner, this.statements.images(items.map(({ key }) => key!))));
+        return Promise.all(items.map(({ key }) => this.prepared(images.get(key!.id), pending)));
+      }
+      const images = await query(runner, this.statements.insertedImages(items.length));
+      return Promise.all(items.map((_, at) => this.prepared(images[at] && readRow(this.context, images[at]), pending)));
     });
   }
 
@@ -225,7 +217,7 @@ export class PrepareGroup {
       const plans: (PlannedUpdate & { at: number })[] = [];
       items.forEach((item, at) => {
         const row = locked.get(item.key.id);
-        const plan = row && row['state'] === 'commit' ? planChange(this.context, item, row) : null;
+        const plan = row?.raw['state'] === 'commit' ? planChange(this.context, item, row) : null;
         if (plan) plans.push({ at, ...plan });
       });
       if (plans.length === 0) return answers;
@@ -286,13 +278,18 @@ export class PrepareGroup {
   }
 
   /** Throws where the row cannot become a document: then the batch comes to nothing and its members go singly. */
-  private prepared(row: RawRow | undefined, pending: PendingWrite): Promise<PreparedWrite> {
+  private prepared(row: ReadRow | undefined, pending: PendingWrite): PreparedWrite | Promise<PreparedWrite> {
     if (!row) throw new Error('a prepared row could not be read back');
     return preparedFrom(this.context, row, pending);
   }
 
-  private byKey(rows: readonly RawRow[]): Map<string, RawRow> {
-    return new Map(rows.map((row) => [keyOfRow(this.context, row).id, row]));
+  private byKey(rows: readonly RawRow[]): Map<string, ReadRow> {
+    const found = new Map<string, ReadRow>();
+    for (const raw of rows) {
+      const row = readRow(this.context, raw);
+      found.set(row.key.id, row);
+    }
+    return found;
   }
 
   /** Subscribers of the application's own want TypeORM's events. */

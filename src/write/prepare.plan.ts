@@ -3,6 +3,7 @@ import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { keyOfImage, type RowKey } from '../entity/row.key.js';
 import type { PlannedUpdate, Statement } from '../mysql/group.statements.js';
+import type { RowImage } from '../entity/row.image.js';
 import type { SqlRunner } from '../mysql/row.store.js';
 import { versionOf } from '../mysql/row.values.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
@@ -11,6 +12,13 @@ import type { PreparedWrite } from './prepared.write.js';
 
 /** A row as the driver read it. */
 export type RawRow = Record<string, unknown>;
+
+/** A row that was read, what its columns hold, and its key: worked out once. */
+export interface ReadRow {
+  readonly raw: RawRow;
+  readonly image: RowImage;
+  readonly key: RowKey;
+}
 
 /** A row that is to be inserted by a statement of ours. */
 export interface Insert {
@@ -35,13 +43,11 @@ export function pendingInsert({ binding }: EntityContext): PendingWrite {
 
 /** What the change does to the row that was read. Null where it must go singly. */
 export function planChange(
-  { binding, store }: EntityContext,
+  { binding }: EntityContext,
   { kind, entity, key, expectedVersion }: Change,
-  row: RawRow,
+  { raw, image }: ReadRow,
 ): PlannedUpdate | null {
-  const version = versionOf(row['version']);
-  if (expectedVersion !== undefined && expectedVersion !== version) return null;
-  const image = store.imageOf(row, 'c');
+  if (expectedVersion !== undefined && expectedVersion !== versionOf(raw['version'])) return null;
   const changes = kind === 'remove' ? [] : changedValues(binding, entity, image);
   if (changes === NOT_PLAIN) return null;
   const deleted = binding.metadata.deleteDateColumn;
@@ -57,16 +63,30 @@ export function planChange(
 }
 
 /** The prepared write of a row that was read back. Throws where the row cannot become a document. */
-export async function preparedFrom(context: EntityContext, row: RawRow, pending: PendingWrite): Promise<PreparedWrite> {
-  const { binding, store } = context;
-  const image = store.imageOf(row, 'c');
-  const entity = await binding.hydrate(image);
+export function preparedFrom(
+  context: EntityContext,
+  row: ReadRow,
+  pending: PendingWrite,
+): PreparedWrite | Promise<PreparedWrite> {
+  const { binding } = context;
+  const entity = binding.entityOf(row.image);
+  if (binding.metadata.afterLoadListeners.length === 0) return preparedOf(context, row, pending, entity);
+  return binding.runAfterLoad(entity).then(() => preparedOf(context, row, pending, entity));
+}
+
+function preparedOf(
+  context: EntityContext,
+  { raw, image, key }: ReadRow,
+  pending: PendingWrite,
+  entity: ObjectLiteral,
+): PreparedWrite {
+  const { binding } = context;
   return {
     context,
-    key: keyOfImage(binding, image),
+    key,
     documentId: documentIdOf(binding, image),
-    version: versionOf(row['version']),
-    deadline: row['deadline'] as string | null,
+    version: versionOf(raw['version']),
+    deadline: raw['deadline'] as string | null,
     pending,
     body: pending.next === 'present' ? documentTextOf(binding, image, entity) : null,
     image,
@@ -75,8 +95,9 @@ export async function preparedFrom(context: EntityContext, row: RawRow, pending:
   };
 }
 
-export function keyOfRow({ binding, store }: EntityContext, row: RawRow): RowKey {
-  return keyOfImage(binding, store.imageOf(row, 'c'));
+export function readRow({ binding, store }: EntityContext, raw: RawRow): ReadRow {
+  const image = store.imageOf(raw, 'c');
+  return { raw, image, key: keyOfImage(binding, image) };
 }
 
 export async function query(runner: SqlRunner, { sql, values }: Statement): Promise<RawRow[]> {

@@ -14,8 +14,13 @@ export type FlipGroup = GroupBatcher<Flip, Error | null>;
 const SHARED = { maxItems: 1_024, maxInFlight: 1, slowFactor: 3 };
 const ALONE = { maxItems: 1, maxInFlight: 64, slowFactor: 1 };
 const MAX_QUEUED = 100_000;
-/** Longer than a prepare takes, and no longer than a row may well stay in `prepare`. */
-const LINGER_MS = 5;
+/**
+ * A flip that nobody waits for costs as many flushes of MySQL's logs as the prepare did, and a caller who goes on at once meets
+ * them. Gathered for so long, those of many writes share a statement. No longer: whoever reads the row meanwhile settles it.
+ */
+const LINGER_MS = 20;
+/** Of the deadline: after it, settlers come. */
+const LINGER_SHARE = 0.25;
 
 /**
  * Commits of one table share a statement, one at a time: two at once would only wait for each other's pages. A statement
@@ -35,7 +40,7 @@ export function makeFlipGroup(
       ...(shared ? SHARED : ALONE),
       maxBytes: Number.MAX_SAFE_INTEGER,
       maxQueued: MAX_QUEUED,
-      lingerMs: lazy ? LINGER_MS : 0,
+      lingerMs: lazy ? Math.min(LINGER_MS, timeoutMs * LINGER_SHARE) : 0,
     },
     {
       refuse: (queued) =>

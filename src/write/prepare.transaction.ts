@@ -100,6 +100,8 @@ function isUnanswered(error: unknown): boolean {
  */
 export async function waitUntilFree(context: EntityContext, key: RowKey, busyUntil: number, waits = 0): Promise<void> {
   const { name } = context.binding;
+  // The row's last write may be decided, and its flip wait here for others.
+  context.single.flips.hurry();
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
     const timeoutMs = context.options.writeTimeoutMs;
     const result = (await context.settler.resolve([key], { purpose: 'write', timeoutMs })).get(key.id)!;

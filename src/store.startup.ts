@@ -18,6 +18,7 @@ import {
 import { isConnectionLost } from './mysql/mysql.errors.js';
 import { ParkedStore } from './mysql/parked.store.js';
 import { queryPrimary } from './mysql/statement.timeout.js';
+import { ReindexStore } from './reindex/reindex.store.js';
 import { retryAtStartup } from './startup.retry.js';
 
 /** For one request at the start. A silent cluster must leave time for another try. */
@@ -57,7 +58,25 @@ export class StoreStartup {
   }
 
   /** A cluster that is still starting is waited for; what it refuses is thrown at once. */
-  async prepareIndex({ alias, tombstones, options: { mappings, settings } }: EntityBinding): Promise<void> {
+  async prepareIndex(binding: EntityBinding): Promise<void> {
+    try {
+      await this.ensureIndex(binding);
+    } catch (error) {
+      if (!(error instanceof MappingConflictError) || !(await this.isBeingReindexed(binding))) throw error;
+      // Former and new builds of the application run side by side then, and each must be able to start.
+      this.logger.warn(
+        `${binding.name}: its index is being exchanged, and has another mapping for now: ${error.message}`,
+      );
+    }
+  }
+
+  private async isBeingReindexed({ alias, dataSource }: EntityBinding): Promise<boolean> {
+    if (StoreStartup.acceptsMappingConflicts) return true;
+    const view = await this.withMysql(() => new ReindexStore(dataSource).view(alias));
+    return view !== null && view.phase !== 'idle';
+  }
+
+  private async ensureIndex({ alias, tombstones, options: { mappings, settings } }: EntityBinding): Promise<void> {
     const { gcDeletesMs, createIndices: createIndex, startupTimeoutMs } = this.options;
     // The client has no time limit of its own: one request that is never answered would keep the application from starting.
     const requestTimeout = Math.max(MIN_BOOTSTRAP_REQUEST_MS, Math.min(MAX_BOOTSTRAP_REQUEST_MS, startupTimeoutMs / 3));
@@ -77,7 +96,6 @@ export class StoreStartup {
       onRetry: ({ message }) =>
         this.logger.warn(`Elasticsearch is not there yet (index "${alias}"); trying again: ${message}`),
     }).catch((error: unknown) => {
-      if (StoreStartup.acceptsMappingConflicts && error instanceof MappingConflictError) return;
       if (isFinal(error)) throw error;
       throw new IndexUnavailableError(
         `Elasticsearch could not be reached within startupTimeoutMs (${startupTimeoutMs}) to prepare the index "${alias}": ` +

@@ -55,11 +55,11 @@ export class ChunkWriter {
     chunk: readonly Entity[],
     wholeIsPrepared: () => void,
   ): Promise<WriteOutcome<Entity>[]> {
+    const relations = awaitRelations(this.context.binding.metadata, chunk);
+    if (relations) await relations;
     const { routes, options } = this.context;
     const open = routes.barrier(this.context.binding.alias, options.busyTimeoutMs);
     if (open) await open;
-    const relations = awaitRelations(this.context.binding.metadata, chunk);
-    if (relations) await relations;
     const preparation: Preparation<Entity> = { chunk, prepared: new Map(), refused: new Map() };
     const { prepared, refused } = preparation;
     const { instruments, binding } = this.context;

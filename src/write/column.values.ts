@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { EntityBinding, BoundColumn } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import type { ColumnValue } from '../mysql/group.statements.js';
+import { heldRelation } from './lazy.relations.js';
 
 /** An entity that only TypeORM's own statements can write (an SQL expression as a value). */
 export const NOT_PLAIN = Symbol('not plain');
@@ -35,7 +36,7 @@ export function changedValues(
   for (const column of binding.columns) {
     const { metadata } = column;
     if (!metadata || column.codec.generated || !metadata.isUpdate || metadata.isPrimary) continue;
-    const value: unknown = metadata.getEntityValue(entity);
+    const value = givenValue(binding, column, entity, current);
     if (value === undefined) continue;
     if (typeof value === 'function') return NOT_PLAIN;
     const next = binding.driver.preparePersistentValue(value, metadata) as unknown;
@@ -43,6 +44,16 @@ export function changedValues(
       changes.push({ column, value: next });
   }
   return changes;
+}
+
+/** As TypeORM's `save` has it: a relation set to null clears the column that is mapped as well, unless that was changed too. */
+function givenValue(binding: EntityBinding, column: BoundColumn, entity: object, current: RowImage): unknown {
+  const metadata = column.metadata!;
+  const value: unknown = metadata.getEntityValue(entity);
+  const { relationMetadata: relation } = metadata;
+  if (!relation || metadata.isVirtual || heldRelation(relation, entity) !== null) return value;
+  const kept = binding.driver.preparePersistentValue(value, metadata) as unknown;
+  return value === undefined || same(kept, currentValue(binding, column, current)) ? null : value;
 }
 
 function currentValue(binding: EntityBinding, column: BoundColumn, current: RowImage): unknown {

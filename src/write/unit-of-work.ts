@@ -7,6 +7,7 @@ import { isServerAnswer } from '../mysql/mysql.errors.js';
 import type { ReadRepairer } from '../settle/read.repairer.js';
 import type { Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
+import { awaitRelations } from './lazy.relations.js';
 import { PREPARE_ISOLATION, commitPrepare, waitUntilFree } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { type PrepareOptions, Preparer } from './preparer.js';
@@ -72,6 +73,7 @@ export class UnitOfWork {
   ): Promise<Entity> {
     return this.inTurn(async () => {
       const busyUntil = performance.now() + context.options.busyTimeoutMs;
+      await awaitRelations(context.binding.metadata, [given]);
       for (let attempt = 0; ; attempt++) {
         try {
           return await this.wholly(() => this.writeOnce(context, kind, given, options));

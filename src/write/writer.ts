@@ -104,10 +104,10 @@ export class Writer {
     given: ObjectLiteral,
     options: PrepareOptions,
   ): Promise<PreparedWrite> {
-    const open = context.routes.barrier(context.binding.alias, context.options.busyTimeoutMs);
-    if (open) await open;
     const relations = awaitRelations(context.binding.metadata, [given]);
     if (relations) await relations;
+    const open = context.routes.barrier(context.binding.alias, context.options.busyTimeoutMs);
+    if (open) await open;
     const shared = await context.prepares.prepare(kind, copyForWrite(context.binding, given), options);
     if (shared instanceof Error) throw shared;
     return shared === SINGLY ? this.prepareSingly(context, kind, given, options) : shared;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
-import { checkpointTableSql, parkedTableSql, verificationTableSql } from '../../../src/index.js';
+import { checkpointTableSql, parkedTableSql, reindexTableSql, verificationTableSql } from '../../../src/index.js';
 import { Stores } from '../../support/application.js';
 import { type CliEnd, runCli } from '../../support/cli.run.js';
 import { Product, product, productRepository } from '../../support/product.js';
@@ -13,6 +13,7 @@ const GRANTS = {
   product: 'SELECT, INSERT, UPDATE, DELETE, TRIGGER',
   consistent_parked: 'SELECT, INSERT, UPDATE, DELETE',
   consistent_verification: 'SELECT, INSERT, UPDATE',
+  consistent_reindex: 'SELECT, INSERT, UPDATE',
   consistent_checkpoint: 'SELECT, INSERT, UPDATE',
 };
 
@@ -25,7 +26,7 @@ describe('the command line as a MySQL user with few privileges', () => {
     const repository = productRepository(stores.index('products'));
     const owner = await stores.start({ entities: [Product], repositories: [repository] });
     await owner.get(repository).saveMany([product(), product(), product()]);
-    for (const sql of [parkedTableSql(), verificationTableSql(), checkpointTableSql()])
+    for (const sql of [parkedTableSql(), verificationTableSql(), reindexTableSql(), checkpointTableSql()])
       await stores.database.query(sql);
   }, LONG_MS);
   afterAll(async () => {

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createConnection } from 'mysql2/promise';
 import { examine } from '../../../src/cli/doctor/doctor.js';
 import { inspectUrls } from '../../../src/cli/inspect/url.inspector.js';
-import { checkpointTableSql, consistentColumnsUp, parkedTableSql, verificationTableSql } from '../../../src/index.js';
+import {
+  checkpointTableSql,
+  consistentColumnsUp,
+  parkedTableSql,
+  reindexTableSql,
+  verificationTableSql,
+} from '../../../src/index.js';
 import { createTestDatabase, mysqlUrl, type TestDatabase } from '../../support/servers.js';
 import { documentedGrants } from './documented.grants.js';
 
@@ -15,7 +21,8 @@ describe('a grant that is missing', () => {
     database = await createTestDatabase('missing-grants');
     await database.query('CREATE TABLE film (id INT PRIMARY KEY AUTO_INCREMENT, title VARCHAR(99))');
     for (const sql of consistentColumnsUp('film')) await database.query(sql);
-    for (const sql of [parkedTableSql(), verificationTableSql(), checkpointTableSql()]) await database.query(sql);
+    for (const sql of [parkedTableSql(), verificationTableSql(), reindexTableSql(), checkpointTableSql()])
+      await database.query(sql);
   });
   afterAll(async () => {
     await database.drop();

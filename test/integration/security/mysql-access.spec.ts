@@ -12,6 +12,7 @@ import {
   checkpointTableSql,
   Consistency,
   defineConsistentRepository,
+  reindexTableSql,
   verificationTableSql,
 } from '../../../src/index.js';
 import { serviceOf, Stores } from '../../support/application.js';
@@ -61,7 +62,8 @@ describe('MySQL over TLS, as a user with few privileges', () => {
     await Promise.all([writeFile(join(folder, 'ca.pem'), ca), writeFile(join(folder, 'wrong.pem'), wrongCa)]);
     // The tables are made by migrations, which another user runs.
     await stores.start({ entities: [Film], repositories: [films()] });
-    for (const sql of [verificationTableSql(), checkpointTableSql()]) await stores.database.query(sql);
+    for (const sql of [verificationTableSql(), reindexTableSql(), checkpointTableSql()])
+      await stores.database.query(sql);
   });
   afterAll(async () => {
     await answers.stop();

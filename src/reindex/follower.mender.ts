@@ -5,6 +5,7 @@ import { IndexRejectedError, IndexUnavailableError, RowBusyError } from '../erro
 import type { LoadedRow } from '../mysql/row.store.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
+import { withMarkers } from './marker.lookup.js';
 import type { RedriveKey, Redriver, RedriveOptions, RedriveResult } from '../settle/redriver.js';
 
 const BATCH = 200;
@@ -57,7 +58,11 @@ export class FollowerMender {
         results.set(key.id, error as Error);
       }
     }
-    const writes = mendings.map(({ write }) => write);
+    const writes = await withMarkers(
+      context,
+      mendings.map(({ write }) => write),
+      options.timeoutMs,
+    );
     const outcomes = await this.documents.write(this.seat, writes, options);
     const taken: RedriveKey[] = [];
     mendings.forEach(({ key, write }, at) => {

@@ -6,6 +6,8 @@ import type { ReindexSession } from './reindex.session.js';
 /** Nothing is begun any more so shortly before the barrier opens by itself. */
 const LAST_MS = 300;
 const MAX_ROUNDS = 5;
+/** How often the barrier is closed, where writes under way do not end in time, before the caller is told. */
+const MAX_TRIES = 3;
 const REFRESH_MS = 60_000;
 const DRAIN_EXTRA_MS = 10_000;
 
@@ -19,11 +21,16 @@ const DRAIN_EXTRA_MS = 10_000;
  */
 export async function exchange(session: ReindexSession, step: string): Promise<void> {
   for (let round = 1; round <= MAX_ROUNDS; round++) {
+    await session.reload();
     const { missed } = session.state;
     await checkFollower(session);
     await waitForLateRequests(session);
-    if (await exchangeBehindBarrier(session, step, missed)) return;
-    await session.reload();
+    for (let tries = 1; ; tries++) {
+      const end = await exchangeBehindBarrier(session, step, missed);
+      if (end === 'exchanged') return;
+      if (end === 'missed') break;
+      if (tries >= MAX_TRIES) throw notDrained(session);
+    }
   }
   const { alias } = session.parts;
   throw new ReindexInterruptedError(
@@ -32,8 +39,12 @@ export async function exchange(session: ReindexSession, step: string): Promise<v
   );
 }
 
+/** `missed`: the follower lacks something since it was compared. `busy`: writes under way did not end in time. */
+type BarrierEnd = 'exchanged' | 'missed' | 'busy';
+
 /** Requests that name the alias itself were sent before the reindex began: after the exchange they would land in the new index. */
 async function waitForLateRequests(session: ReindexSession): Promise<void> {
+  await session.reload();
   const { phase, armedForMs } = session.state;
   const { options, contexts } = session.parts;
   if (phase !== 'following') return;
@@ -45,8 +56,7 @@ async function waitForLateRequests(session: ReindexSession): Promise<void> {
   await session.pause(waitMs);
 }
 
-/** False where the follower has missed something since it was compared. */
-async function exchangeBehindBarrier(session: ReindexSession, step: string, missed: number): Promise<boolean> {
+async function exchangeBehindBarrier(session: ReindexSession, step: string, missed: number): Promise<BarrierEnd> {
   const { seats, options, signal } = session.parts;
   const target = session.followingIndex;
   await seats.refresh(target, REFRESH_MS);
@@ -63,10 +73,13 @@ async function exchangeBehindBarrier(session: ReindexSession, step: string, miss
     await session.reload();
     if (session.state.missed !== missed) {
       await opened(session);
-      return false;
+      return 'missed';
     }
     await refuseParked(session);
-    if (!isDrained) throw notDrained(session);
+    if (!isDrained) {
+      await opened(session);
+      return 'busy';
+    }
     await seats.refresh(target, Math.max(1, endsAt - performance.now()));
     session.tell('swapping');
     if (performance.now() > endsAt) throw notDrained(session);
@@ -82,7 +95,7 @@ async function exchangeBehindBarrier(session: ReindexSession, step: string, miss
       exchanges: true,
     });
     session.closedForMs = performance.now() - closedAt;
-    return true;
+    return 'exchanged';
   } catch (error) {
     await opened(session).catch(() => undefined);
     throw error;

@@ -3,6 +3,7 @@ import type { DocumentStore } from '../elasticsearch/document.store.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { InvalidDocumentError } from '../errors.js';
 import type { DocumentWrite } from '../protocol/outcome.js';
+import { withMarkers } from './marker.lookup.js';
 import { RowExpectation } from '../verify/row.expectation.js';
 import { type RowChunk, RowWalker, type WalkedRow } from '../verify/row.walker.js';
 import type { CopyPlace } from './reindex.state.js';
@@ -95,7 +96,8 @@ export class RowCopier {
       }
     }
     this.charactersPerRow = characters / rows.length;
-    return writes;
+    const { target, timeoutMs } = this.options;
+    return target === binding.alias ? writes : withMarkers(this.context, writes, timeoutMs);
   }
 
   /** How many were taken. What was there already counts as done. Sends again what was not served: by its version it is the same request. */

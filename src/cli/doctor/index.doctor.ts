@@ -41,7 +41,7 @@ export async function indexFindings(
     if (!(error instanceof ConsistentError)) throw error;
     const fix =
       error instanceof MappingConflictError
-        ? 'Change the declaration, or reindex into a new index (docs/operations.md).'
+        ? 'Change the declaration, or exchange the index: nest-consistent reindex start (docs/reindex.md).'
         : 'See the message.';
     return [...wanted.map(asFinding(subject)), { severity: 'error', subject, problem: error.message, fix }];
   }

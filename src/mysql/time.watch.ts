@@ -22,18 +22,17 @@ class TimeWatch {
     const wait = { endsAt: performance.now() + this.timeoutMs, end };
     this.waits.add(wait);
     if (!this.timer) this.arm(this.timeoutMs);
-    else if (this.waits.size === 1) this.timer.ref();
     return wait;
   }
 
-  /** The timer stays for the next one; it must not keep a process alive meanwhile. */
   delete(wait: Wait): void {
     this.waits.delete(wait);
-    if (this.waits.size === 0) this.timer?.unref();
   }
 
   private arm(ms: number): void {
     this.timer = setTimeout(() => this.endLate(), ms);
+    // It outlasts its waits. What they wait for is a socket, which keeps the process alive by itself.
+    this.timer.unref();
   }
 
   private endLate(): void {

@@ -113,7 +113,7 @@ export class ReadRepairer {
 }
 
 /** In `commit`, and with no related entity loaded that would have to be looked at: a page of these is not walked. */
-function isPlainlyCommitted({ binding }: EntityContext, entity: ObjectLiteral): boolean {
+export function isPlainlyCommitted({ binding }: EntityContext, entity: ObjectLiteral): boolean {
   return (
     entity.constructor === binding.target &&
     binding.metadata.relations.length === 0 &&
@@ -132,7 +132,7 @@ async function followRelations(
 ): Promise<ObjectLiteral[]> {
   const changed: ObjectLiteral[] = [];
   for (const relation of binding.metadata.relations) {
-    if (!relation.isOwning || relation.isManyToMany) continue;
+    if (!relation.isOwning || relation.isManyToMany || relation.isLazy) continue;
     const loaded = relation.getEntityValue(entity) as ObjectLiteral | null | undefined;
     if (loaded === undefined) continue;
     const where: ObjectLiteral = {};

@@ -32,7 +32,7 @@ describe('the command line on a terminal', () => {
   });
   const inTerminal = (args: readonly string[], more: Record<string, string> = {}, columns = 80) =>
     runInTerminal([...args, '--app', APP], { env: env(more), columns });
-  const widest = (lines: readonly string[]): number => Math.max(...lines.map((line) => [...line].length));
+  const widest = (lines: readonly string[]): number => Math.max(...lines.map((line) => line.length));
 
   it(
     'a table fits into 80 columns, in colour, and nothing of it is left out',

@@ -230,10 +230,18 @@ describe('Elasticsearch over TLS', () => {
       APP_CA: caFile(),
       APP_API_KEY: apiKey,
     });
-    const urls = (ca: string, node: string) =>
-      ['--mysql', fixture.stores.database.url, '--table', 'product', '--index', fixture.stores.index('cli')].concat(
-        ...['--elasticsearch', node, '--elasticsearch-ca', join(folder, ca)],
+    const urls = (ca: string, node: string): string[] => {
+      const { stores } = fixture;
+      const servers = ['--mysql', stores.database.url, '--elasticsearch', node];
+      return servers.concat(
+        '--elasticsearch-ca',
+        join(folder, ca),
+        '--table',
+        'product',
+        '--index',
+        stores.index('cli'),
       );
+    };
 
     it("takes the application's own CA and key, and tells a key that is refused with 3", async () => {
       const well = await cli(['verify', '--app', APP, '--json'], app(key));

@@ -55,7 +55,7 @@ function serialised(thing: unknown): string {
     seen.add(value);
     if (!(value instanceof Error)) return value;
     const { name, message, stack, cause } = value;
-    return { ...value, name, message, stack, cause };
+    return Object.assign(Object.fromEntries(Object.entries(value)), { name, message, stack, cause });
   });
 }
 

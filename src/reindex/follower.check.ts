@@ -2,7 +2,6 @@ import type { EntityContext } from '../entity/entity.context.js';
 import type { VerifyResult } from '../verify/verify.types.js';
 import { type FollowerComparison, verifyFollower } from './follower.verification.js';
 import { seatOf } from './index.seats.js';
-import { aliasContexts } from './reindex.contexts.js';
 import type { ReindexSession } from './reindex.session.js';
 import { refuseProblems } from './table.copy.js';
 
@@ -40,7 +39,7 @@ function compare(session: ReindexSession, context: EntityContext): Promise<Follo
   const documents = session.documentsFor(seat);
   session.tell('verifying', context);
   return verifyFollower(
-    { client, contexts: aliasContexts(contexts, context.binding.alias), redriver, documents, seat },
+    { client, contexts, redriver, documents, seat },
     context,
     { maxRowsPerSecond, timeoutMs, maxExamples, signal },
     ({ phase, rows, documents: seen }) => session.tell('verifying', context, phase === 'rows' ? rows : seen),

@@ -74,7 +74,7 @@ describe('the index that follows', () => {
     let held: Promise<void> | undefined;
     const result = service.reindex(Product, {
       ...OPTIONS,
-      lateRequestMs: 12_000,
+      lateRequestMs: 8_000,
       onProgress: ({ step }) => {
         if (step !== 'waiting' || held) return;
         const bulk = proxy.inject({ kind: 'hold' }, { path: `${alias}-000002.seat/_bulk`, times: 1 });

@@ -77,7 +77,7 @@ describe('reindexing', () => {
     const { count } = await stores.client.count({ index: alias });
     expect(count).toBe(4);
     const row = await application.get(films).findOneByOrFail({ id: String(written[0]!.entity.id) });
-    await application.get(films).update({ ...row, active: false });
+    await application.get(films).update(Object.assign(row, { active: false }));
     expect((await service.verify(Product)).orphaned).toBe(0);
   });
 });

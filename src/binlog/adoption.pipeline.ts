@@ -1,6 +1,7 @@
 import type { AdoptionTable, TableHost } from './adoption.table.js';
 import type { BinlogCoordinates, BinlogEvent, RowsEvent } from './binlog.types.js';
 import type { ChangeLane, ChangeTicket, ChangeWork } from './change.work.js';
+import { LineWriter } from './line.writer.js';
 import { LowWatermark } from './low.watermark.js';
 import { TableUnreadable } from './row.layout.js';
 
@@ -14,8 +15,8 @@ export interface PipelineLimits {
 }
 
 export interface PipelineListener {
-  /** One row change is in the index, or needs nothing. */
-  applied(committedAtMs: number): void;
+  /** So many row changes of one commit are in the index, or need nothing. */
+  applied(committedAtMs: number, rows: number): void;
   /** How long a request took. */
   spent(stage: 'bulk' | 'row-reads', ms: number): void;
   suspect(table: AdoptionTable, reason: string, closed: boolean): void;
@@ -35,6 +36,7 @@ const PARALLEL: Readonly<Record<Exclude<ChangeLane, 'put'>, number>> = { look: 2
  */
 export class AdoptionPipeline implements TableHost {
   readonly watermark: LowWatermark<BinlogCoordinates>;
+  readonly lines = new LineWriter();
   private readonly underWay = { put: 0, look: 0, mend: 0 };
   private readonly bulks = new Set<number>();
   private ticket: ChangeTicket | null = null;
@@ -45,6 +47,9 @@ export class AdoptionPipeline implements TableHost {
   private timerAt = Infinity;
   private pumping = false;
   private lastSuccess = 0;
+  /** Changes that are done and not told of yet, and when they were committed. */
+  private appliedRows = 0;
+  private appliedOf = 0;
   private stopped = false;
   private stoppedAt: BinlogCoordinates | null = null;
 
@@ -88,6 +93,7 @@ export class AdoptionPipeline implements TableHost {
       const read = table.reader.read(event, this.ticket);
       if (read instanceof Promise)
         return read.then((works) => this.add(table, works)).catch((e) => this.unread(table, e));
+      event.release();
       return this.add(table, read);
     } catch (error) {
       this.unread(table, error);
@@ -177,6 +183,7 @@ export class AdoptionPipeline implements TableHost {
           for (const work of works) table.again(work, true, error.message);
         })
         .finally(() => {
+          this.tellApplied();
           this.underWay[lane] -= 1;
           this.bulks.delete(startedAt);
           this.listener.spent(lane === 'mend' ? 'row-reads' : 'bulk', performance.now() - startedAt);
@@ -202,7 +209,16 @@ export class AdoptionPipeline implements TableHost {
 
   done(ticket: ChangeTicket, bytes: number): void {
     this.watermark.done(ticket, 1, bytes);
-    if (!this.stopped) this.listener.applied(ticket.committedAtMs);
+    if (ticket.committedAtMs !== this.appliedOf) this.tellApplied();
+    this.appliedOf = ticket.committedAtMs;
+    this.appliedRows += 1;
+  }
+
+  /** Rows of one commit are told of together, when the request that they were in is done with at the latest. */
+  private tellApplied(): void {
+    const { appliedRows, appliedOf } = this;
+    this.appliedRows = 0;
+    if (appliedRows > 0 && !this.stopped) this.listener.applied(appliedOf, appliedRows);
   }
 
   wake(at: number): void {
@@ -232,6 +248,7 @@ export class AdoptionPipeline implements TableHost {
   }
 
   suspect(table: AdoptionTable, reason: string, closed: boolean): void {
+    this.tellApplied();
     this.listener.suspect(table, reason, closed);
   }
 

@@ -8,6 +8,7 @@ import { ChangeQueue } from './change.queue.js';
 import { ChangeReader, type UnmadeDocument } from './change.reader.js';
 import { ChangeSender } from './change.sender.js';
 import type { ChangeTicket, ChangeWork } from './change.work.js';
+import type { LineWriter } from './line.writer.js';
 import type { ImageReader } from './row.layout.js';
 
 /** A document that Elasticsearch refuses, or that cannot be made. The row and the index differ until a person mends it. */
@@ -32,6 +33,8 @@ export interface AdoptionCounts {
 
 /** What a table needs of the pipeline it works in. */
 export interface TableHost {
+  /** Where documents are written, those of all tables. */
+  readonly lines: LineWriter;
   /** One change is done. */
   done(ticket: ChangeTicket, bytes: number): void;
   /** Something can be taken again, at this time (`performance.now()`; 0: now). */
@@ -108,7 +111,7 @@ export class AdoptionTable implements ChangeOutcomes {
   }
 
   private readerFor(images: ImageReader): ChangeReader {
-    return new ChangeReader(this.context.binding, images, (unmade) => this.unmade(unmade));
+    return new ChangeReader(this.context.binding, images, this.host.lines, (unmade) => this.unmade(unmade));
   }
 
   /** Changes whose pause is over go back into their lanes. Answers when the next one is due, or null. */

@@ -68,8 +68,11 @@ export class ByteQueue<T> {
     this.head += 1;
     // Both arrays are cut now and then, not at every item.
     if (this.head === this.items.length || this.head >= 4096) {
-      this.items = this.items.slice(this.head);
-      this.sizes = this.sizes.slice(this.head);
+      // In place: a former list that has grown old would hold items that were taken.
+      this.items.copyWithin(0, this.head);
+      this.items.length -= this.head;
+      this.sizes.copyWithin(0, this.head);
+      this.sizes.length -= this.head;
       this.head = 0;
     }
     if (this.full && this.queuedBytes <= this.maxBytes / 2) this.open();

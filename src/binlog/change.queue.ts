@@ -1,8 +1,10 @@
 import type { ChangeLane, ChangeTicket, ChangeWork } from './change.work.js';
+import { WorkIndex } from './work.index.js';
 
 /** First in, first out; taking is cheap, and what was taken is not kept. */
 class Lane {
-  private works: ChangeWork[] = [];
+  /** Those before `head` are gone: a work that is done must not be held until the next cut, or it grows old in memory. */
+  private works: (ChangeWork | undefined)[] = [];
   private head = 0;
   /** Works from here on belong to a transaction whose end is not here yet. */
   private open = 0;
@@ -25,9 +27,7 @@ class Lane {
   /** The next one that is still to be done here; it counts as started. */
   shift(): ChangeWork | undefined {
     while (this.head < this.open) {
-      const work = this.works[this.head]!;
-      this.head += 1;
-      this.compact();
+      const work = this.pass();
       // One that changed its kind meanwhile stands in another lane too.
       if (work.started || work.lane !== this.name) continue;
       work.started = true;
@@ -41,10 +41,17 @@ class Lane {
     while (this.head < this.open) {
       const work = this.works[this.head]!;
       if (!work.started && work.lane === this.name) return work;
-      this.head += 1;
-      this.compact();
+      this.pass();
     }
     return undefined;
+  }
+
+  private pass(): ChangeWork {
+    const work = this.works[this.head]!;
+    this.works[this.head] = undefined;
+    this.head += 1;
+    this.compact();
+    return work;
   }
 
   private compact(): void {
@@ -53,7 +60,9 @@ class Lane {
       this.head = 0;
       this.open = 0;
     } else if (this.head >= 1_024 && this.head * 2 >= this.works.length) {
-      this.works = this.works.slice(this.head);
+      // In place: a former list that has grown old would hold works that are done.
+      this.works.copyWithin(0, this.head);
+      this.works.length -= this.head;
       this.open -= this.head;
       this.head = 0;
     }
@@ -68,7 +77,7 @@ class Lane {
  */
 export class ChangeQueue {
   /** The first change of each row; its `last` is the newest. */
-  private readonly rows = new Map<string, ChangeWork>();
+  private readonly rows = new WorkIndex();
   private lanes = newLanes();
   private held = 0;
 
@@ -89,7 +98,7 @@ export class ChangeQueue {
     this.held += work.bytes;
     const first = this.rows.get(work.id);
     if (!first) {
-      this.rows.set(work.id, work);
+      this.rows.add(work);
       this.lanes[work.lane].push(work);
       return;
     }
@@ -124,6 +133,8 @@ export class ChangeQueue {
     for (let next = this.lanes[lane].peek(); next && taken.length < maxItems; next = this.lanes[lane].peek()) {
       bytes += next.bytes;
       if (taken.length > 0 && bytes > maxBytes) break;
+      // Lines in one piece of memory are sent from there; those in two would have to be copied.
+      if (taken.length * 8 >= maxItems && next.body?.buffer !== taken[0]!.body?.buffer) break;
       taken.push(this.lanes[lane].shift()!);
     }
     return taken;
@@ -143,12 +154,11 @@ export class ChangeQueue {
     if (this.rows.get(work.id) !== work) return;
     this.report(work);
     const { next } = work;
-    if (!next) {
-      this.rows.delete(work.id);
-      return;
-    }
+    this.rows.delete(work);
+    if (!next) return;
     next.last = work.last;
-    this.rows.set(work.id, next);
+    work.next = null;
+    this.rows.add(next);
     this.lanes[next.lane].push(next);
     this.lanes[next.lane].publish();
   }
@@ -160,8 +170,7 @@ export class ChangeQueue {
 
   /** Gives everything up: whatever is not done counts as done. Answers of requests under way are then without effect. */
   abandon(): void {
-    const firsts = [...this.rows.values()];
-    this.rows.clear();
+    const firsts = this.rows.clear();
     this.lanes = newLanes();
     for (const first of firsts) {
       for (let work: ChangeWork | null = first; work; work = work.next) this.report(work);

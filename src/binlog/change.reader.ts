@@ -1,4 +1,3 @@
-import type { EncodedLines } from '../elasticsearch/bulk.codec.js';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
@@ -12,7 +11,7 @@ import {
 import type { Operation } from '../protocol/row.js';
 import { type ChangeKind, type ChangeTicket, ChangeWork } from './change.work.js';
 import { putOfText } from './document.writer.js';
-import { LineWriter } from './line.writer.js';
+import type { LineWriter, WrittenLines } from './line.writer.js';
 import { isRangeError } from './log.bytes.js';
 import { type LoggedRows, RowCursor } from './logged.rows.js';
 import { type ImageReader, isDeleted, type RowLayout, rowLayout, TableUnreadable } from './row.layout.js';
@@ -58,12 +57,12 @@ const SHORT_ID = 170;
 export class ChangeReader {
   private readonly layouts = new WeakMap<TableDescription, RowLayout>();
   private readonly cursor = new RowCursor();
-  private readonly out = new LineWriter();
   private readonly needsEntity: boolean;
 
   constructor(
     private readonly binding: EntityBinding,
     private readonly images: ImageReader,
+    private readonly out: LineWriter,
     private readonly unmade: (document: UnmadeDocument) => void,
   ) {
     this.needsEntity = Boolean(binding.options.toDocument ?? binding.options.when);
@@ -185,7 +184,7 @@ export class ChangeReader {
     const mark = after ?? this.goneMark(before!, row, layout);
     const key = this.keyOf(row, layout);
     const logged = rows.bytes / rows.count;
-    const as = (kind: ChangeKind, body: EncodedLines | null = null): ChangeWork => {
+    const as = (kind: ChangeKind, body: WrittenLines | null = null): ChangeWork => {
       const bytes = WORK_BYTES + logged + (body ? body.end - body.start : 0);
       return new ChangeWork(id, kind, mark, body, key, ticket, Math.ceil(bytes));
     };

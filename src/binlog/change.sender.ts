@@ -24,15 +24,15 @@ export class ChangeSender {
 
   /** Sends changed rows. A request that is sent again has the same version: the same request, not another. */
   async send(works: readonly ChangeWork[]): Promise<void> {
-    const writes = works.map(({ id, version, body }): BulkWrite =>
-      body ? { id, version, body } : { id, version, body },
-    );
     const { timeoutMs, signal } = this;
+    // A work has what a write has: another object for each would be one more to collect.
+    const writes = works as readonly BulkWrite[];
     const outcomes = await this.documents.write(this.alias, writes, { timeoutMs, signal });
     for (let at = 0; at < works.length; at++) this.sent(works[at]!, outcomes[at]!);
   }
 
   private sent(work: ChangeWork, outcome: IndexOutcome): void {
+    if (outcome.kind === 'applied' || outcome.kind === 'conflict') work.answered();
     if (outcome.kind === 'applied') {
       this.outcomes.finished(work, true);
     } else if (outcome.kind === 'conflict') {

@@ -1,8 +1,8 @@
-import { EncodedLines } from '../elasticsearch/bulk.codec.js';
 import type { RowImage } from '../entity/row.image.js';
 import { adoptVersion, type GoneMark } from '../protocol/adopt.decision.js';
 import type { SlotView } from '../protocol/row.js';
 import type { BinlogCoordinates } from './binlog.types.js';
+import type { WrittenLines } from './line.writer.js';
 import type { Ticket } from './low.watermark.js';
 
 /**
@@ -47,6 +47,8 @@ export class ChangeWork {
   next: ChangeWork | null = null;
   /** The newest change of the same row; kept by the first one. */
   last: ChangeWork = this;
+  /** Of `WorkIndex`: the next one in its bucket. */
+  below: ChangeWork | null = null;
   /** When it is tried again, by `performance.now()`. 0: at once. */
   retryAt = 0;
   tries = 0;
@@ -72,7 +74,7 @@ export class ChangeWork {
     /** The row as the log shows it; of a `gone` the row before. */
     public mark: GoneMark,
     /** Of a `put`: its lines in a bulk request, with the version and its marker; null where the row has no document. */
-    public body: EncodedLines | null,
+    public body: WrittenLines | null,
     /** At least the key's columns. */
     public image: RowImage,
     public ticket: ChangeTicket,
@@ -104,6 +106,8 @@ export class ChangeWork {
     (this.absorbed ??= []).push({ ticket: this.ticket, bytes: this.bytes });
     this.kind = this.kind === 'settle' && later.kind.startsWith('check') ? 'settle' : later.kind;
     this.mark = later.mark;
+    // It was never sent.
+    this.body?.release();
     this.body = later.body;
     this.image = later.image;
     this.ticket = later.ticket;
@@ -121,11 +125,14 @@ export class ChangeWork {
     this.body = null;
   }
 
+  /** Its request was answered, item by item: nobody reads its lines any more. */
+  answered(): void {
+    this.body?.release();
+    this.body = null;
+  }
+
   /** It stays for longer than its neighbours: its lines must not keep theirs in memory. */
   detach(): void {
-    if (!this.body || this.body.end - this.body.start === this.body.buffer.length) return;
-    const { buffer, start, end } = this.body;
-    const own = Buffer.from(buffer.subarray(start, end));
-    this.body = new EncodedLines(own, 0, own.length);
+    this.body = this.body?.alone() ?? null;
   }
 }

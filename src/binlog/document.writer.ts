@@ -1,10 +1,10 @@
-import { PUT_LINE, type EncodedLines } from '../elasticsearch/bulk.codec.js';
+import { PUT_LINE } from '../elasticsearch/bulk.codec.js';
 import { flatFields, markRestored, requireDocumentSize } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
 import { fieldWriter, type WriteField } from './field.writers.js';
 import type { ToText } from './image.decoder.js';
-import type { LineWriter } from './line.writer.js';
+import type { LineWriter, WrittenLines } from './line.writer.js';
 import type { RowView } from './row.view.js';
 import type { TableDescription } from './table.description.js';
 
@@ -55,7 +55,7 @@ export class DocumentWriter {
   }
 
   /** The lines of a put of this row, marked, at this version; null where the log does not tell all of it exactly. */
-  put(row: RowView, id: string, version: number): EncodedLines | null {
+  put(row: RowView, id: string, version: number): WrittenLines | null {
     const { out, fields } = this;
     beginPut(out, id, version);
     const before = out.length;
@@ -75,7 +75,7 @@ export class DocumentWriter {
 }
 
 /** The lines of a put of a document that was made as a text. */
-export function putOfText(out: LineWriter, text: string, id: string, version: number): EncodedLines {
+export function putOfText(out: LineWriter, text: string, id: string, version: number): WrittenLines {
   beginPut(out, id, version);
   out.text(markRestored(text, version));
   out.byte(LINE_END);

@@ -1,7 +1,10 @@
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import { stringifyMember } from '../mysql/json.codec.js';
 import type { ToText } from './image.decoder.js';
+import { writeJson } from './json.text.js';
 import type { LineWriter } from './line.writer.js';
+import { isRangeError } from './log.bytes.js';
+import { writeDecimal } from './number.text.js';
 import type { RowView } from './row.view.js';
 import { writeDate, writeDateTime } from './temporal.writer.js';
 import type { TableDescription } from './table.description.js';
@@ -73,8 +76,16 @@ function quickWriter({ binding, column, at, description, toText }: FieldSource):
         out.integer(row.value(at) as number);
         return true;
       };
+    case 'decimal': {
+      const { size } = description.layouts[at]!;
+      return (out, row) => {
+        out.byte(QUOTE);
+        writeDecimal(out, row.buffer, row.startOf(at), size, decimals);
+        out.byte(QUOTE);
+        return true;
+      };
+    }
     case 'bigint':
-    case 'decimal':
       return (out, row) => {
         out.byte(QUOTE);
         const value = row.value(at) as number | string;
@@ -85,10 +96,13 @@ function quickWriter({ binding, column, at, description, toText }: FieldSource):
       };
     case 'json':
       return (out, row) => {
-        const text = toText(row.value(at));
-        if (text === null) return false;
-        out.text(text);
-        return true;
+        try {
+          writeJson(out, row.buffer, row.startOf(at), row.endOf(at));
+          return true;
+        } catch (error) {
+          if (isRangeError(error)) return false;
+          throw error;
+        }
       };
     case 'date':
       return (out, row) => writeDate(out, row.buffer, row.startOf(at));

@@ -1,3 +1,4 @@
+import { type LineWriter, textOf } from './line.writer.js';
 import { decimalText, jsonDoubleText } from './number.text.js';
 import { packedText } from './temporal.text.js';
 
@@ -17,7 +18,14 @@ const enum Kind {
   String = 12,
   Opaque = 15,
 }
-const LITERALS = ['null', 'true', 'false'];
+const NULL = Buffer.from('null');
+const LITERALS = [NULL, Buffer.from('true'), Buffer.from('false')];
+const COMMA = Buffer.from(', ');
+const COLON = Buffer.from(': ');
+const BRACE = 0x7b;
+const BRACE_END = 0x7d;
+const BRACKET = 0x5b;
+const BRACKET_END = 0x5d;
 /** Column types that a JSON value can carry inside. */
 const DECIMAL = 246;
 const DATE = 10;
@@ -38,7 +46,7 @@ export class BinaryJson {
 
   /** The very text that MySQL prints: order of keys, spaces, digits of numbers. Throws `RangeError` on broken bytes. */
   toString(): string {
-    this.#made ??= this.bytes.length === 0 ? 'null' : valueText(this.bytes, this.bytes[0]!, 1, 0);
+    this.#made ??= textOf((out) => writeJson(out, this.bytes, 0, this.bytes.length));
     return this.#made;
   }
 
@@ -47,98 +55,114 @@ export class BinaryJson {
   }
 }
 
-function valueText(bytes: Buffer, kind: number, at: number, depth: number): string {
+/**
+ * Writes a value of MySQL's binary JSON, which stands there, as the very text that MySQL prints. Throws `RangeError` on broken bytes: what
+ * was written by then is of no use.
+ */
+export function writeJson(out: LineWriter, bytes: Buffer, start: number, end: number): void {
+  if (start === end) out.bytes(NULL);
+  else writeValue(out, { bytes, end }, bytes[start]!, start + 1, 0);
+}
+
+/** Where the bytes of the whole value end. */
+interface Source {
+  readonly bytes: Buffer;
+  readonly end: number;
+}
+
+function writeValue(out: LineWriter, source: Source, kind: number, at: number, depth: number): void {
   if (depth > MAX_DEPTH) throw new RangeError('JSON is nested too deeply');
+  const { bytes } = source;
   switch (kind as Kind) {
     case Kind.SmallObject:
     case Kind.LargeObject:
-      return objectText(bytes, at, kind === 1 ? 4 : 2, depth);
+      return writeObject(out, source, at, kind === 1 ? 4 : 2, depth);
     case Kind.SmallArray:
     case Kind.LargeArray:
-      return arrayText(bytes, at, kind === 3 ? 4 : 2, depth);
+      return writeArray(out, source, at, kind === 3 ? 4 : 2, depth);
     case Kind.Literal:
-      return literal(bytes[at]!);
+      return out.bytes(literal(bytes[at]!));
     case Kind.Int16:
-      return String(bytes.readInt16LE(at));
+      return out.integer(bytes.readInt16LE(at));
     case Kind.Uint16:
-      return String(bytes.readUInt16LE(at));
+      return out.integer(bytes.readUInt16LE(at));
     case Kind.Int32:
-      return String(bytes.readInt32LE(at));
+      return out.integer(bytes.readInt32LE(at));
     case Kind.Uint32:
-      return String(bytes.readUInt32LE(at));
+      return out.integer(bytes.readUInt32LE(at));
     case Kind.Int64:
-      return String(bytes.readBigInt64LE(at));
+      return out.text(String(bytes.readBigInt64LE(at)));
     case Kind.Uint64:
-      return String(bytes.readBigUInt64LE(at));
+      return out.text(String(bytes.readBigUInt64LE(at)));
     case Kind.Double:
-      return jsonDoubleText(bytes.readDoubleLE(at));
+      return out.text(jsonDoubleText(bytes.readDoubleLE(at)));
     case Kind.String: {
       const { length, start } = variableLength(bytes, at);
-      return JSON.stringify(bytes.toString('utf8', start, start + length));
+      return writeString(out, source, start, length);
     }
     case Kind.Opaque:
-      return opaqueText(bytes, at);
+      return out.text(opaqueText(bytes, at));
     default:
       throw new RangeError(`${kind} is no kind of JSON value`);
   }
 }
 
-function literal(code: number): string {
+function writeString(out: LineWriter, { bytes, end }: Source, start: number, length: number): void {
+  if (start + length > end) throw new RangeError('a text in JSON ends behind its value');
+  out.quoted(bytes, start, start + length);
+}
+
+function literal(code: number): Buffer {
   const text = LITERALS[code];
   if (text === undefined) throw new RangeError(`${code} is no JSON literal`);
   return text;
 }
 
 /** Header of an object or array: number of members, size in bytes, then the entries. */
-function objectText(bytes: Buffer, at: number, width: number, depth: number): string {
+function writeObject(out: LineWriter, source: Source, at: number, width: number, depth: number): void {
+  const { bytes } = source;
   const count = uint(bytes, at, width);
   const keys = at + 2 * width;
   const values = keys + count * (width + 2);
-  let text = '{';
+  out.byte(BRACE);
   for (let index = 0; index < count; index += 1) {
+    if (index > 0) out.bytes(COMMA);
     const entry = keys + index * (width + 2);
-    const start = at + uint(bytes, entry, width);
-    const key = bytes.toString('utf8', start, start + bytes.readUInt16LE(entry + width));
-    const value = entryText(bytes, at, values + index * (width + 1), width, depth);
-    text += `${index === 0 ? '' : ', '}${quotedKey(key)}: ${value}`;
+    writeString(out, source, at + uint(bytes, entry, width), bytes.readUInt16LE(entry + width));
+    out.bytes(COLON);
+    writeEntry(out, source, at, values + index * (width + 1), width, depth);
   }
-  return `${text}}`;
+  out.byte(BRACE_END);
 }
 
-function arrayText(bytes: Buffer, at: number, width: number, depth: number): string {
-  const count = uint(bytes, at, width);
+function writeArray(out: LineWriter, source: Source, at: number, width: number, depth: number): void {
+  const count = uint(source.bytes, at, width);
   const values = at + 2 * width;
-  let text = '[';
+  out.byte(BRACKET);
   for (let index = 0; index < count; index += 1) {
-    if (index > 0) text += ', ';
-    text += entryText(bytes, at, values + index * (width + 1), width, depth);
+    if (index > 0) out.bytes(COMMA);
+    writeEntry(out, source, at, values + index * (width + 1), width, depth);
   }
-  return `${text}]`;
+  out.byte(BRACKET_END);
 }
 
 function uint(bytes: Buffer, at: number, width: number): number {
   return width === 2 ? bytes.readUInt16LE(at) : bytes.readUInt32LE(at);
 }
 
-/** Every row of a table has the same keys. */
-const QUOTED = new Map<string, string>();
-const MAX_QUOTED = 1_000;
-const MAX_QUOTED_LENGTH = 64;
-
-function quotedKey(key: string): string {
-  const known = QUOTED.get(key);
-  if (known !== undefined) return known;
-  const text = JSON.stringify(key);
-  if (QUOTED.size < MAX_QUOTED && key.length <= MAX_QUOTED_LENGTH) QUOTED.set(key, text);
-  return text;
-}
-
 /** Small values stand in the entry itself, others where it points to. */
-function entryText(bytes: Buffer, parent: number, entry: number, width: number, depth: number): string {
-  const kind = bytes[entry]!;
+function writeEntry(
+  out: LineWriter,
+  source: Source,
+  parent: number,
+  entry: number,
+  width: number,
+  depth: number,
+): void {
+  const kind = source.bytes[entry]!;
   const inline =
     (kind >= Kind.Literal && kind <= Kind.Uint16) || (width === 4 && (kind === Kind.Int32 || kind === Kind.Uint32));
-  return valueText(bytes, kind, inline ? entry + 1 : parent + uint(bytes, entry + 1, width), depth + 1);
+  writeValue(out, source, kind, inline ? entry + 1 : parent + uint(source.bytes, entry + 1, width), depth + 1);
 }
 
 /** Seven bits a byte, the lowest first. */

@@ -1,8 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { EncodedLines } from '../elasticsearch/bulk.codec.js';
+import { Slab, SlabPool } from './slab.pool.js';
 
 /** Lines stand one after the other in pieces of memory of this size: a bulk of neighbours is sent as it stands there. */
-const SLAB_BYTES = 256 * 1024;
+export const SLAB_BYTES = 1_024 * 1_024;
+/** Kept for the lines to come. */
+const MAX_FREE_SLABS = 4;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const SPACE = 0x20;
@@ -18,30 +21,71 @@ const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= SPACE && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
 );
 
+/** Lines that were written. Whoever has no more use for them may `release` them, once: then their memory is written anew. */
+export class WrittenLines extends EncodedLines {
+  constructor(
+    private readonly pool: SlabPool | null,
+    private readonly slab: Slab,
+    start: number,
+    end: number,
+  ) {
+    super(slab.buffer, start, end);
+  }
+
+  /**
+   * Only where no request with them can still be on its way: it would send what comes to stand there. Lines that are never released are
+   * left to the garbage collector, with all that stands beside them.
+   */
+  release(): void {
+    this.pool?.release(this.slab);
+  }
+
+  /** In memory of their own, where they hold nobody else's. */
+  alone(): WrittenLines {
+    if (this.end - this.start === this.buffer.length) return this;
+    const own = Buffer.from(this.buffer.subarray(this.start, this.end));
+    return new WrittenLines(null, new Slab(own), 0, own.length);
+  }
+}
+
 /**
  * Writes text as UTF-8 bytes, outside of JavaScript's heap: what waits there is neither copied nor looked at by its garbage collector.
- * What `end` has given stays as it is; a piece of memory is let go once nobody holds lines of it.
+ * What `end` has given stays as it is until it is released.
  */
 export class LineWriter {
+  private current = new Slab(NONE);
+  /** The current one's. */
   private slab: Buffer = NONE;
   private start = 0;
   private at = 0;
+  private readonly pool = new SlabPool(SLAB_BYTES, MAX_FREE_SLABS);
 
   /** Everything since the last `end` or `drop`. */
-  end(): EncodedLines {
-    const { slab, start, at } = this;
+  end(): WrittenLines {
+    const { current, start, at } = this;
     this.start = at;
-    if (slab.length <= SLAB_BYTES) return new EncodedLines(slab, start, at);
+    current.used += 1;
+    const lines = new WrittenLines(this.pool, current, start, at);
+    if (this.slab.length <= SLAB_BYTES) return lines;
     // Grown for this one alone: the memory that it did not need is not kept with it.
-    const own = Buffer.from(slab.subarray(start, at));
-    this.slab = NONE;
-    this.start = this.at = 0;
-    return new EncodedLines(own, 0, own.length);
+    this.use(new Slab(NONE));
+    return lines.alone();
   }
 
   /** Forgets what was written since the last `end`. */
   drop(): void {
-    this.at = this.start;
+    this.rewind(0);
+  }
+
+  /** Forgets all but so many bytes since the last `end`. */
+  rewind(length: number): void {
+    this.at = this.start + length;
+    if (length === 0 && this.slab.length > SLAB_BYTES) this.use(new Slab(NONE));
+  }
+
+  /** What was written after so many bytes since the last `end`. */
+  textFrom(length: number): string {
+    return this.slab.toString('utf8', this.start + length, this.at);
   }
 
   /** Bytes since the last `end`. */
@@ -145,14 +189,36 @@ export class LineWriter {
   }
 
   private need(count: number): void {
-    if (this.at + count <= this.slab.length) return;
-    const written = this.at - this.start;
+    if (this.at + count > this.slab.length) this.grow(count);
+  }
+
+  private grow(count: number): void {
+    const { slab: before, start, at } = this;
+    const size = at - start + count;
     // What has outgrown a slab doubles, so that it is copied seldom.
-    const size = written + count <= SLAB_BYTES ? SLAB_BYTES : 2 * (written + count);
-    const next = Buffer.allocUnsafeSlow(size);
-    this.slab.copy(next, 0, this.start, this.at);
-    this.slab = next;
-    this.start = 0;
-    this.at = written;
+    this.use(size > SLAB_BYTES ? new Slab(Buffer.allocUnsafeSlow(2 * size)) : this.pool.take());
+    before.copy(this.slab, 0, start, at);
+    this.at = at - start;
+  }
+
+  private use(slab: Slab): void {
+    const { current } = this;
+    this.current = slab;
+    this.slab = slab.buffer;
+    this.start = this.at = 0;
+    this.pool.close(current);
+  }
+}
+
+const SCRATCH = new LineWriter();
+
+/** What is written, as a text. May be used within itself. */
+export function textOf(write: (out: LineWriter) => void): string {
+  const { length } = SCRATCH;
+  try {
+    write(SCRATCH);
+    return SCRATCH.textFrom(length);
+  } finally {
+    SCRATCH.rewind(length);
   }
 }

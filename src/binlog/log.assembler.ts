@@ -1,7 +1,8 @@
 import type { BinlogPosition } from './binlog.types.js';
 import { ENDING, Kind, SILENT } from './event.kinds.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
-import { isRangeError, LogBytes, LogCopies } from './log.bytes.js';
+import { isRangeError, LogBytes } from './log.bytes.js';
+import { LogCopies } from './log.copies.js';
 import type { AssemblerPort } from './log.items.js';
 import { statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';

@@ -1,32 +1,6 @@
 /** Bytes that are not what they should be. By name: Node's own reading of buffers throws it too, maybe of another realm. */
 export const isRangeError = (error: unknown): boolean => (error as Error | undefined)?.name === 'RangeError';
 
-const SLAB_BYTES = 64 * 1024;
-
-/**
- * Keeps copies of what is only valid for a moment. Small ones stand together in larger pieces of memory: each by itself costs more
- * to make and to free than its bytes.
- */
-export class LogCopies {
-  private slab = Buffer.alloc(0);
-  private at = 0;
-
-  /** What is left of these bytes. */
-  of(bytes: LogBytes): LogBytes {
-    const { left } = bytes;
-    if (this.at + left > this.slab.length) {
-      // A large one has its own piece, which goes when it goes.
-      if (left > SLAB_BYTES / 8) return new LogBytes(Buffer.from(bytes.buffer.subarray(bytes.at, bytes.end)), 0, left);
-      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.at = 0;
-    }
-    const start = this.at;
-    bytes.buffer.copy(this.slab, start, bytes.at, bytes.end);
-    this.at += left;
-    return new LogBytes(this.slab, start, this.at);
-  }
-}
-
 /** Reads MySQL's little-endian wire formats from a piece of a buffer. Throws `RangeError` past the end. */
 export class LogBytes {
   constructor(

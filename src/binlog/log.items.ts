@@ -6,7 +6,7 @@ import type {
   UndecodableEvent,
 } from './binlog.types.js';
 import type { ParsedGtid } from './gtid.event.js';
-import type { LogBytes } from './log.bytes.js';
+import type { LogCopy } from './log.copies.js';
 import type { RowsKind } from './logged.rows.js';
 import type { TableDescription } from './table.description.js';
 
@@ -17,7 +17,7 @@ export interface UndecodedRows {
   readonly rows: RowsKind;
   readonly hasExtra: boolean;
   readonly cascadesEscape: boolean;
-  readonly body: LogBytes;
+  readonly body: LogCopy;
   readonly at: BinlogPosition;
 }
 

@@ -1,5 +1,6 @@
 import type { BinlogColumn, BinlogPosition, BinlogValues, RowChange } from './binlog.types.js';
-import { LogBytes } from './log.bytes.js';
+import type { LogBytes } from './log.bytes.js';
+import type { LogCopy } from './log.copies.js';
 import { RowView } from './row.view.js';
 import type { TableDescription } from './table.description.js';
 
@@ -55,7 +56,7 @@ export class LoggedRows {
     hasExtra: boolean,
     /** What foreign keys did beside these changes was left to InnoDB, and is not in the log. */
     readonly cascadesEscape: boolean,
-    readonly body: LogBytes,
+    readonly body: LogCopy,
     readonly at: BinlogPosition,
   ) {
     // The length of the extra data counts its own two bytes.
@@ -94,6 +95,11 @@ export class LoggedRows {
     for (cursor.begin(this); cursor.next();)
       changes.push({ before: valuesOf(cursor.before), after: valuesOf(cursor.after) });
     return (this.decoded = changes);
+  }
+
+  /** Nobody looks at it any more, nor at bytes that its values hold. To be called once, if at all: it spares memory. */
+  release(): void {
+    this.body.release();
   }
 
   /** Goes through them once, so that whoever uses them later need not fear that they are cut short. */

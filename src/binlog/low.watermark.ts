@@ -32,6 +32,8 @@ const DEFAULT_MAX_TICKETS = 100_000;
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const isDone = <T>(entry: Ticket<T>): boolean => entry.ended && entry.rows === 0;
 
+/** In place of entries that were passed: they must not be held until they are cut off. */
+const PASSED: Entry<any> = { position: null, ended: true, bytes: 0, rows: 0, committedAtMs: 0 };
 /** Done entries at the front are cut off in batches: cutting each off by itself would copy the rest every time. */
 const COMPACT_AFTER = 1_024;
 
@@ -180,13 +182,16 @@ export class LowWatermark<T> {
     while (this.head < this.entries.length && isDone(this.entries[this.head]!)) {
       const { position } = this.entries[this.head]!;
       if (position !== null) this.lowest = position;
+      this.entries[this.head] = PASSED;
       this.head++;
     }
     if (this.head === this.entries.length) {
       this.entries.length = 0;
       this.head = 0;
     } else if (this.head >= COMPACT_AFTER && this.head * 2 >= this.entries.length) {
-      this.entries = this.entries.slice(this.head);
+      // In place: a former list that has grown old would hold tickets that are done.
+      this.entries.copyWithin(0, this.head);
+      this.entries.length -= this.head;
       this.head = 0;
     }
   }

@@ -1,3 +1,5 @@
+import { type LineWriter, textOf } from './line.writer.js';
+
 /** Beyond these powers of ten MySQL prints a DOUBLE with an exponent. */
 const MAX_PLAIN_POINT = 15;
 const MIN_PLAIN_POINT = -14;
@@ -61,6 +63,9 @@ export function jsonDoubleText(value: number): string {
   return /[.e]/.test(text) ? text : `${text}.0`;
 }
 
+const MINUS = 0x2d;
+const POINT = 0x2e;
+const ZERO = 0x30;
 const DIGITS_PER_WORD = 9;
 /** Bytes that hold 0 … 9 decimal digits. */
 const DIGIT_BYTES = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4] as const;
@@ -74,32 +79,43 @@ function digitsSize(digits: number): number {
   return Math.floor(digits / DIGITS_PER_WORD) * 4 + DIGIT_BYTES[digits % DIGITS_PER_WORD]!;
 }
 
-/** A DECIMAL's text. The sign is the first bit, turned round; a negative number has all its bits turned round. */
+/** A DECIMAL's text. */
 export function decimalText(buffer: Buffer, start: number, precision: number, scale: number): string {
-  const negative = (buffer[start]! & 0x80) === 0;
-  const digits = precision - scale;
+  return textOf((out) => writeDecimal(out, buffer, start, precision, scale));
+}
+
+/** Writes a DECIMAL's text. The sign is the first bit, turned round; a negative number has all its bits turned round. */
+export function writeDecimal(out: LineWriter, buffer: Buffer, start: number, precision: number, scale: number): void {
+  const mask = (buffer[start]! & 0x80) === 0 ? 0xff : 0;
+  if (mask !== 0) out.byte(MINUS);
   let at = start;
-  const part = (bytes: number): number => {
-    let value = 0;
-    for (let index = 0; index < bytes; index += 1) {
-      let byte = buffer[at]!;
-      if (at === start) byte ^= 0x80;
-      if (negative) byte ^= 0xff;
-      value = value * 256 + byte;
-      at += 1;
-    }
-    return value;
-  };
-  const lead = digits % DIGITS_PER_WORD;
-  let whole = lead > 0 ? String(part(DIGIT_BYTES[lead]!)) : '';
-  for (let word = Math.floor(digits / DIGITS_PER_WORD); word > 0; word -= 1) whole += String(part(4)).padStart(9, '0');
-  let start1 = 0;
-  while (start1 < whole.length - 1 && whole.charCodeAt(start1) === 48) start1 += 1;
-  whole = start1 > 0 ? whole.slice(start1) : whole === '' ? '0' : whole;
-  let fraction = '';
-  for (let word = Math.floor(scale / DIGITS_PER_WORD); word > 0; word -= 1)
-    fraction += String(part(4)).padStart(9, '0');
-  const rest = scale % DIGITS_PER_WORD;
-  if (rest > 0) fraction += String(part(DIGIT_BYTES[rest]!)).padStart(rest, '0');
-  return `${negative ? '-' : ''}${whole}${scale > 0 ? `.${fraction}` : ''}`;
+  // Zeros at the front are not shown, but for the last.
+  let shown = false;
+  for (let left = precision - scale; left > 0;) {
+    const count = left % DIGITS_PER_WORD || DIGITS_PER_WORD;
+    const bytes = DIGIT_BYTES[count]!;
+    const value = decimalWord(buffer, at, bytes, mask, at === start);
+    if (shown) out.digits(value, count);
+    else if (value > 0) out.integer(value);
+    shown ||= value > 0;
+    left -= count;
+    at += bytes;
+  }
+  if (!shown) out.byte(ZERO);
+  if (scale > 0) out.byte(POINT);
+  for (let left = scale; left > 0;) {
+    const count = Math.min(left, DIGITS_PER_WORD);
+    const bytes = DIGIT_BYTES[count]!;
+    out.digits(decimalWord(buffer, at, bytes, mask, at === start), count);
+    left -= count;
+    at += bytes;
+  }
+}
+
+function decimalWord(buffer: Buffer, at: number, bytes: number, mask: number, isFirst: boolean): number {
+  let value = 0;
+  for (let index = 0; index < bytes; index += 1) {
+    value = value * 256 + (buffer[at + index]! ^ mask ^ (isFirst && index === 0 ? 0x80 : 0));
+  }
+  return value;
 }

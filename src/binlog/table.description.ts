@@ -17,6 +17,8 @@ export interface TableDescription {
   readonly table: string;
   readonly columns: readonly BinlogColumn[];
   readonly readers: readonly ReadValue[];
+  /** How each is stored. */
+  readonly layouts: readonly ColumnLayout[];
   /** `columnBytes` of each. */
   readonly sizes: readonly number[];
   /** Which of them are text in UTF-8. */
@@ -74,7 +76,7 @@ export function describeTable(schema: string, table: string, body: LogBytes): Ta
   body.skip((count + 7) >> 3); // which columns may be NULL
   const names = readFields(body, layouts);
   if (names.length !== count)
-    return { schema, table, columns: [], readers: [], sizes: [], utf8: [], problem: NO_METADATA };
+    return { schema, table, columns: [], readers: [], layouts: [], sizes: [], utf8: [], problem: NO_METADATA };
   const readers = layouts.map(columnReader);
   const unknown = readers.findIndex((reader) => reader === null);
   return {
@@ -87,6 +89,7 @@ export function describeTable(schema: string, table: string, body: LogBytes): Ta
       decimals: layout.decimals,
     })),
     readers: readers.map((reader) => reader ?? (() => null)),
+    layouts,
     sizes: layouts.map(columnBytes),
     utf8: layouts.map(isUtf8Text),
     problem: unknown < 0 ? null : `column ${names[unknown]} is of type ${layouts[unknown]!.type}, which is not known`,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { encodeBulk, encodeItem, EncodedLines } from '../../../src/elasticsearch/bulk.codec.js';
-import { LineWriter } from '../../../src/binlog/line.writer.js';
+import { LineWriter, SLAB_BYTES, textOf as madeText, type WrittenLines } from '../../../src/binlog/line.writer.js';
 import { dateText, dateTimeText, fractionBytes } from '../../../src/binlog/temporal.text.js';
 import { writeDate, writeDateTime } from '../../../src/binlog/temporal.writer.js';
 import { documentDate, documentDateTime } from '../../../src/mysql/temporal.codec.js';
@@ -48,9 +48,71 @@ describe('LineWriter', () => {
     );
   });
 
+  it('writes released memory anew, and never touches what is not released', () => {
+    const step = fc.record({ size: fc.integer({ min: 1, max: 60_000 }), release: fc.nat() });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 200, maxLength: 200 }), fc.boolean(), (steps, releasing) => {
+        const out = new LineWriter();
+        const slabs = new Set<ArrayBufferLike>();
+        const held: { lines: WrittenLines; text: string }[] = [];
+        let written = 0;
+        steps.forEach(({ size, release }, at) => {
+          const text = String.fromCharCode(97 + (at % 26)).repeat(size);
+          out.bytes(Buffer.from(text));
+          const lines = out.end();
+          written += size;
+          slabs.add(lines.buffer.buffer);
+          held.push({ lines, text });
+          if (releasing && held.length > 3) held.splice(release % held.length, 1)[0]!.lines.release();
+        });
+        for (const { lines, text } of held) expect(textOf(lines) === text).toBe(true);
+        const bytes = slabs.size * SLAB_BYTES;
+        if (releasing) expect(slabs.size).toBeLessThanOrEqual(3);
+        else expect(bytes).toBeGreaterThanOrEqual(written);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('gives lines a memory of their own, which nobody writes to', () => {
+    const out = new LineWriter();
+    const [first, second] = ['first', 'second'].map((text) => {
+      out.text(text);
+      return out.end();
+    });
+    const alone = first!.alone();
+    expect([textOf(alone), alone.buffer.length]).toEqual(['first', 5]);
+    expect(alone.alone()).toBe(alone);
+    alone.release();
+    first!.release();
+    second!.release();
+    for (let at = 0; at < 100; at += 1) {
+      out.bytes(Buffer.alloc(20_000, 120));
+      out.end().release();
+    }
+    expect(textOf(alone)).toBe('first');
+  });
+
+  it('makes texts, within texts too, and nothing is left of one that fails', () => {
+    const nested = (depth: number): string =>
+      madeText((out) => {
+        out.text(`<${depth}`);
+        if (depth > 0) out.text(nested(depth - 1));
+        if (depth === 2) expect(() => madeText(failing)).toThrow('in between');
+        out.text('>');
+      });
+    const failing = (out: LineWriter): void => {
+      out.text('lost');
+      throw new Error('in between');
+    };
+    expect(nested(3)).toBe('<3<2<1<0>>>>');
+    expect(madeText((out) => out.text('x'.repeat(2_000_000))).length).toBe(2_000_000);
+    expect(nested(1)).toBe('<1<0>>');
+  });
+
   it('keeps lines that are larger than its pieces of memory, and those around them', () => {
     const out = new LineWriter();
-    const sizes = [10, 300_000, 5, 262_144, 262_143, 2_000_000, 1, 100];
+    const sizes = [10, SLAB_BYTES + 50_000, 5, SLAB_BYTES, SLAB_BYTES - 1, 8_000_000, 1, 100];
     const ended = sizes.map((size, at) => {
       for (let left = size; left > 0; left -= 50_000) out.text(String(at).repeat(Math.min(left, 50_000)));
       return out.end();

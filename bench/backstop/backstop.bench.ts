@@ -37,6 +37,7 @@ export async function benchBackstop(options: BenchOptions, servers: BenchServers
 async function measureDrains(options: BenchOptions, servers: BenchServers, { commands }: Programs) {
   const results: DrainResult[] = [];
   for (const shape of ['single', 'batch'] as const satisfies readonly Shape[]) {
+    if (!DRAINING.some((follower) => wanted(options, `${follower} ${shape}`))) continue;
     const rows = options.quick ? QUICK_ROWS : ROWS;
     console.error(`writing ${rows} rows around the library (${shape})`);
     const backlog = await loadBacklog(servers, shape, rows);

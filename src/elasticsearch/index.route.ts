@@ -32,7 +32,7 @@ export interface IndexRoutes {
    * Rejects where it cannot be learned, and for `prepared` writes while the index is being exchanged.
    */
   route(alias: string, use: RouteUse, version?: number): IndexRoute | Promise<IndexRoute>;
-  /** Null where writes may begin; else a promise that resolves once they may, or rejects after `timeoutMs`. */
+  /** Null where writes may begin; else a promise that resolves once they may, or rejects about `timeoutMs` after that was asked. */
   barrier(alias: string, timeoutMs: number): Promise<void> | null;
   /** Remembers, durably, that the follower lacks something: the indices must not be exchanged before it was compared again. */
   missed(alias: string, missed: MissedDocuments): Promise<void>;

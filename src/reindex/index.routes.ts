@@ -78,8 +78,10 @@ export class LeasedRoutes implements IndexRoutes {
     const known = this.known.get(alias);
     if (!known) return null;
     const now = performance.now();
-    if (!known.latest || now >= known.latest.renewAt) this.renewInBackground(known);
-    return known.latest?.isClosing ? this.opened(known, timeoutMs) : null;
+    const { latest } = known;
+    if (!latest || now >= latest.until) return this.entered(known, timeoutMs);
+    if (now >= latest.renewAt) this.renewInBackground(known);
+    return latest.isClosing ? this.opened(known, timeoutMs) : null;
   }
 
   async missed(alias: string, { count, reason }: MissedDocuments): Promise<void> {
@@ -103,6 +105,13 @@ export class LeasedRoutes implements IndexRoutes {
     throw new IndexUnavailableError(`the index behind "${known.alias}" is being exchanged; try again`, {
       alias: known.alias,
     });
+  }
+
+  /** Before a write that would ask after its prepare anyway: then it would have to be put back where the barrier is closed. */
+  private async entered(known: Known, timeoutMs: number): Promise<void> {
+    // Where MySQL does not answer, the prepare tells so.
+    await this.renew(known).catch(() => undefined);
+    if (known.latest?.isClosing) await this.opened(known, timeoutMs);
   }
 
   private async opened(known: Known, timeoutMs: number): Promise<void> {

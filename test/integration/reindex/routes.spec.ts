@@ -89,6 +89,16 @@ describe('the leases on where documents go', () => {
     expect(await routes.route(ALIAS, 'prepared')).toMatchObject({ decider: 'one' });
   });
 
+  it('lets nobody in who has not asked for a while', async () => {
+    await follow();
+    await advance({ closesForMs: 60_000 });
+    const entering = routes.barrier(ALIAS, 60_000)!;
+    const first = await Promise.race([entering.then(() => 'in'), sleep(200).then(() => 'waiting')]);
+    expect(first).toBe('waiting');
+    await advance({ closesForMs: null });
+    await entering;
+  });
+
   it('takes a version that is beyond the lease for the proof that it is over', async () => {
     await follow();
     await routes.route(ALIAS, 'prepared');

@@ -99,6 +99,24 @@ describe('an instance that stands still while the index is exchanged', () => {
     expect(await titles(id)).toEqual({ row: 'taken', document: 'taken', agree: true });
   });
 
+  it('between the two indices, at the barrier: the exchange waits for it', async () => {
+    const { id } = await slow.insert(product({ title: 'before' }) as Product);
+    const [former] = Object.keys(await stores.client.indices.getAlias({ name: alias }));
+    const toFollower = (path: string) => path.includes('.seat/_bulk') && !path.includes(former!);
+    let end: Promise<string> | undefined;
+    await service.reindex(Product, {
+      ...OPTIONS,
+      onProgress: ({ step }) => {
+        if (step !== 'closing' || end) return;
+        elasticsearch.inject({ kind: 'hold' }, { path: toFollower, times: 1 });
+        end = codeOf(slow.update({ id, title: 'in both' } as Product));
+      },
+    });
+    await elasticsearch.release();
+    expect(await end).toBe('done');
+    expect(await titles(id)).toEqual({ row: 'in both', document: 'in both', agree: true });
+  });
+
   it('frozen as a process, in the midst of its writes', async () => {
     instance.send({ kind: 'write', lanes: 4 });
     await new Promise<void>((resolve, reject) => {

@@ -21,11 +21,8 @@ import { SchemaKeeper } from './schema.keeper.js';
 import { SessionZone } from './session.zone.js';
 import { ZongjiSource } from './zongji.source.js';
 
-/**
- * Of the bytes that are held: what is in the log's form. The rest has become work, which lives in JavaScript's heap: what waits there for
- * long is taken for old, and is only cleared away in larger steps.
- */
-const LOG_SHARE = 1 / 2;
+/** Of the bytes that are held: what is in the log's form. The rest has become work. The server keeps its log for us anyway. */
+const LOG_SHARE = 1 / 8;
 /** After so many bytes of rows requests and answers get their turn: the queue is never empty where there is much to do. */
 const TURN_BYTES = 64 * 1024;
 

@@ -48,8 +48,11 @@ interface Made {
   readonly entity: object | undefined;
 }
 
-/** Rough cost of one work in memory beside its body. */
-const WORK_BYTES = 700;
+/**
+ * Rough cost of one work in memory beside its body, with what was made on the way to it. Generous: works that wait for long grow old, and
+ * are then only cleared away in larger steps.
+ */
+const WORK_BYTES = 1_300;
 /** A text that is no longer needs no look at its bytes to be an id. */
 const SHORT_ID = 170;
 

@@ -112,6 +112,8 @@ describe('the leases on where documents go', () => {
     await follow();
     await advance({ closesForMs: 1 });
     await sleep(5);
+    // Nobody has opened it yet.
+    expect(await store.advance(ALIAS, epoch, { phase: 'swapped', exchanges: true })).toBe(false);
     await routes.refresh(ALIAS);
     expect(routes.barrier(ALIAS, 0)).toBeNull();
     expect(await store.advance(ALIAS, epoch, { phase: 'swapped', exchanges: true })).toBe(false);

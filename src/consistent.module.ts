@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
@@ -89,7 +90,20 @@ class ConsistentLifecycle
     this.untrace?.();
     this.untrace = undefined;
     // A client that the application gave us is the application's to close.
-    if (!(this.registry.options.elasticsearch instanceof Client)) await this.client.close();
+    if (!(this.registry.options.elasticsearch instanceof Client)) await this.closeClient();
+  }
+
+  /** The client waits for every answer, and has no limit for one whose body stalls: any request of the application's own. */
+  private async closeClient(): Promise<void> {
+    const { shutdownTimeoutMs } = this.registry.options;
+    const given = new AbortController();
+    const late = sleep(shutdownTimeoutMs, true, { signal: given.signal }).catch(() => false);
+    if (await Promise.race([this.client.close().then(() => false), late])) {
+      this.logger.warn(
+        `the Elasticsearch client still waited for an answer after ${shutdownTimeoutMs} ms, and was left`,
+      );
+    }
+    given.abort();
   }
 }
 

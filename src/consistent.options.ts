@@ -113,7 +113,7 @@ export interface ConsistentModuleOptions {
   gcDeletesMs?: number;
   /** How long start-up keeps trying while Elasticsearch cannot be reached, in milliseconds. Default 30,000. */
   startupTimeoutMs?: number;
-  /** How long shutdown waits for writes under way, in milliseconds. Default 10,000. */
+  /** How long shutdown waits for writes under way, and then for the client to close, in milliseconds. Default 10,000. */
   shutdownTimeoutMs?: number;
 }
 

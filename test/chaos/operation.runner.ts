@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext, INestApplicationContext } from '@nestjs/common';
 import type { Client } from '@elastic/elasticsearch';
 import { defer, lastValueFrom } from 'rxjs';
@@ -22,8 +21,6 @@ import type { PlannedOperation, PlannedWrite, ReadVia } from './operation.plan.j
 type Given = Partial<Item>;
 
 const READ_TIMEOUT_MS = 1_000;
-/** The client has no limit for a body that stalls. */
-const BODY_TIMEOUT_MS = 2 * READ_TIMEOUT_MS;
 /** Of a read that is the application's own: neither TypeORM nor mysql2 gives up on a silent connection. */
 const ROWS_TIMEOUT_MS = 10_000;
 
@@ -216,11 +213,11 @@ export class OperationRunner {
 
   /** Past the library: what any client of Elasticsearch sees, in real time. */
   private async lookAtDocument(id: string): Promise<ItemState> {
-    const asked = this.client.transport.request<{ found?: boolean; _source?: Item }>(
+    const answer = await this.client.transport.request<{ found?: boolean; _source?: Item }>(
       { method: 'GET', path: `/${ITEM_INDEX}/_doc/${encodeURIComponent(id)}` },
-      { requestTimeout: READ_TIMEOUT_MS, maxRetries: 0, ignore: [404] },
+      // The client's own limit ends with the headers; a body that stalls is ended by the signal alone.
+      { signal: AbortSignal.timeout(READ_TIMEOUT_MS), maxRetries: 0, ignore: [404] },
     );
-    const answer = await within(asked, BODY_TIMEOUT_MS);
     if (answer.found === true) {
       const { value, note, listed } = answer._source!;
       return stateOf({ value, note, listed, deletedAt: null });
@@ -244,19 +241,6 @@ function withListed(write: PlannedWrite): Given {
 
 function done(entity: Given): Answer {
   return { result: 'ok', version: entity.consistency?.version };
-}
-
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  const given = new AbortController();
-  const late = sleep(timeoutMs, undefined, { signal: given.signal }).then(() => {
-    throw new Error(`no answer within ${timeoutMs} ms`);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    given.abort();
-    late.catch(() => undefined);
-  }
 }
 
 /** A read that fails tells nothing. */

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { ShuttingDownError } from '../../../src/index.js';
+import type { Client } from '@elastic/elasticsearch';
+import { CONSISTENT_CLIENT, ShuttingDownError } from '../../../src/index.js';
 import { expectAgreement } from '../../support/agreement.js';
 import { BULK, Faulty, OPERATIONS, until } from '../../support/faulty.js';
 
@@ -65,6 +66,18 @@ describe('shutdown', () => {
     await running;
     await faulty.expire(write.id);
     await expectAgreement(faulty, write.id, write.after);
+  });
+
+  it("does not wait for ever for an answer that stalls, of the application's own requests", async () => {
+    const leaving = await instance(300);
+    const { id } = await faulty.seed();
+    const path = `/${faulty.stores.index('products')}/_doc/${id}`;
+    const fault = faulty.elasticsearch.inject({ kind: 'stall-answer' }, { method: 'GET', path, times: 1 });
+    const { transport } = leaving.application.get<Client>(CONSISTENT_CLIENT);
+    // Ends with the proxy.
+    void transport.request({ method: 'GET', path }).catch(() => undefined);
+    await until('the answer has begun', () => fault.hits === 1);
+    await leaving.application.close();
   });
 
   it('reads go on until the connections are closed, and an idle application closes at once', async () => {

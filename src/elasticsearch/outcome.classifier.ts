@@ -50,6 +50,11 @@ const DENIED = new Set([401, 403]);
 /** The same, said by something in front; a 403 of that may be about the answer. */
 const DENIED_IN_FRONT = new Set([401, 407]);
 
+/** The index is closed, or its alias leads to several: no document would be taken. */
+const CLOSED = 'index_closed_exception';
+const NO_WRITE_INDEX = /^no write index is defined for alias/;
+const MISSING = new Set(['index_not_found_exception', 'alias_not_found_exception']);
+
 interface ErrorBody {
   readonly type: string;
   readonly reason: string;
@@ -94,11 +99,21 @@ function failedItem(status: number, { type, reason }: ErrorBody): IndexOutcome {
   // The last of the tries that the coordinating node made was answered so; the ones before it may have been applied.
   if (status === 429 || status === 503) return { kind: 'unavailable', certain: false, reason: `${type}: ${reason}` };
   if (DENIED.has(status) && type !== '') return denied(`${type}: ${reason}`);
+  if (type === CLOSED || NO_WRITE_INDEX.test(reason)) return denied(`${type}: ${reason}`);
   // A 404 of a shard that moves away can follow an inner try that was applied; a missing index or alias cannot.
   const gone = type === 'index_not_found_exception' || type === 'alias_not_found_exception';
   const refused = status >= 400 && status < 500 && status !== 408 && status !== 409 && (status !== 404 || gone);
   if (refused && type !== '') return { kind: 'refused', status, type, reason };
   return unknown(`status ${status}: ${type}: ${reason}`);
+}
+
+/**
+ * For who writes and settles rows: where the index itself is not there, the document had no part in it. It is to be sent again
+ * later, and no row is to wait for a person.
+ */
+export function notForMissingIndex(outcome: IndexOutcome): IndexOutcome {
+  if (outcome.kind !== 'refused' || !MISSING.has(outcome.type)) return outcome;
+  return { kind: 'unavailable', certain: true, reason: `${outcome.type}: ${outcome.reason}` };
 }
 
 /** A whole request that failed: a SendFailure, or an exception of @elastic/elasticsearch 8.19 or 9. */

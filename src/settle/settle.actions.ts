@@ -1,6 +1,7 @@
 import { documentTextOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
+import { notForMissingIndex } from '../elasticsearch/outcome.classifier.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkedStore, ParkReason } from '../mysql/parked.store.js';
 import type { RowStore, SqlRunner, VersionedKey } from '../mysql/row.store.js';
@@ -38,8 +39,9 @@ export class SettleActions {
     return { entity: this.binding.name, dataSource: this.binding.dataSourceName };
   }
 
-  write(writes: readonly DocumentWrite[], options: ResolveOptions): Promise<IndexOutcome[]> {
-    return this.documents.write(this.binding.alias, writes, { timeoutMs: options.timeoutMs });
+  async write(writes: readonly DocumentWrite[], options: ResolveOptions): Promise<IndexOutcome[]> {
+    const outcomes = await this.documents.write(this.binding.alias, writes, { timeoutMs: options.timeoutMs });
+    return outcomes.map(notForMissingIndex);
   }
 
   async commit(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {

@@ -1,5 +1,6 @@
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
+import { notForMissingIndex } from '../elasticsearch/outcome.classifier.js';
 import { OverloadedError } from '../errors.js';
 import type { Instruments } from '../observe/instruments.js';
 import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
@@ -49,11 +50,12 @@ export function makeIndexGroup(
         const now = performance.now();
         const inTime = requests.filter(({ endsAt }) => endsAt > now);
         const timeoutMs = Math.max(1, ...inTime.map(({ endsAt }) => endsAt - now));
-        const answers = await documents.write(
+        const given = await documents.write(
           binding.alias,
           inTime.map(({ write }) => write),
           { timeoutMs, refresh, prepared: true },
         );
+        const answers = given.map(notForMissingIndex);
         // Too busy for this many at once: smaller bulks, as the retries come.
         if (answers.some((answer) => answer.kind === 'unavailable')) group.shrink();
         let at = 0;

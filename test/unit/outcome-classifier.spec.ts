@@ -28,6 +28,7 @@ describe('classifyBulkItem', () => {
       { index: { status: 403, error: error('cluster_block_exception') } },
       'unavailable certain, denied',
     ],
+    ['closed index', { index: { status: 400, error: error('index_closed_exception') } }, 'unavailable certain, denied'],
     ['no privilege', { index: { status: 403, error: error('security_exception') } }, 'unavailable certain, denied'],
     ['a 403 without a type', { index: { status: 403, error: {} } }, 'unknown'],
     ['missing index', { delete: { status: 404, error: error('index_not_found_exception') } }, 'refused'],

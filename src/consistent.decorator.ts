@@ -2,6 +2,7 @@ import { Inject } from '@nestjs/common';
 import type { estypes } from '@elastic/elasticsearch';
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 import { ConsistentRepository } from './consistent.repository.js';
+import { checkEntityOptions } from './entity/entity.options.js';
 import type { Tombstones } from './entity/tombstone.options.js';
 import { InvalidOptionsError } from './errors.js';
 import type { Decider } from './protocol/row.js';
@@ -74,6 +75,7 @@ export function Consistent<Entity extends ObjectLiteral>(
         `@Consistent is for classes that extend ConsistentRepository; ${target.name} does not.`,
       );
     }
+    checkEntityOptions(target.name, options);
     Reflect.defineProperty(target, DEFINITION, { value: { entity, options }, configurable: false });
   };
 }

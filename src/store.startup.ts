@@ -135,7 +135,10 @@ function explained(error: unknown, alias: string): unknown {
   );
 }
 
-/** Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`. */
+/**
+ * Texts must arrive whole: with another result character set MySQL replaces what does not fit by `?`, and where a backslash does not
+ * escape, the driver's quotes do not hold. A statement that stands by itself must be committed by itself.
+ */
 async function checkSession(dataSource: DataSource): Promise<void> {
   if (dataSource.options.type !== 'mysql' && dataSource.options.type !== 'mariadb') {
     throw new InvalidOptionsError(`nest-consistent works on MySQL; this DataSource is ${dataSource.options.type}.`);
@@ -148,10 +151,12 @@ async function checkSession(dataSource: DataSource): Promise<void> {
   }
   const [session] = (await queryPrimary(
     dataSource,
-    'SELECT @@character_set_results AS charset, VERSION() AS version',
+    'SELECT @@character_set_results AS charset, VERSION() AS version, @@sql_mode AS mode, @@autocommit AS autocommit',
   )) as {
     charset: string;
     version: string;
+    mode: string;
+    autocommit: number | string;
   }[];
   if (session!.charset !== 'utf8mb4') {
     throw new InvalidSchemaError(
@@ -162,6 +167,20 @@ async function checkSession(dataSource: DataSource): Promise<void> {
   if (/mariadb/i.test(session!.version)) {
     throw new InvalidOptionsError(
       `The server is MariaDB (${session!.version}); nest-consistent needs MySQL 8.0.19 or newer.`,
+    );
+  }
+  if (/NO_BACKSLASH_ESCAPES/.test(session!.mode)) {
+    throw new InvalidSchemaError(
+      "The connection's sql_mode has NO_BACKSLASH_ESCAPES, but mysql2 escapes quotes with backslashes: a value with a quote could end " +
+        "its own text. Take it out of the server's sql_mode, or of init_connect.",
+      { sqlMode: session!.mode },
+    );
+  }
+  if (Number(session!.autocommit) !== 1) {
+    throw new InvalidSchemaError(
+      'The connection begins with autocommit = 0: statements that stand by themselves would stay uncommitted, and keep their locks. Set ' +
+        'autocommit = 1 on the server, or take it out of init_connect.',
+      { autocommit: Number(session!.autocommit) },
     );
   }
 }

@@ -197,10 +197,16 @@ export class PrepareGroup {
       await query(runner, this.statements.insert(columns, rows, deadlineMicros, undefined, clock));
       if (items[0]!.key) {
         const images = this.byKey(await query(runner, this.statements.images(items.map(({ key }) => key!))));
-        return Promise.all(items.map(({ key }) => this.prepared(images.get(key!.id), pending)));
+        return this.preparedAll(
+          items.map(({ key }) => images.get(key!.id)),
+          pending,
+        );
       }
       const images = await query(runner, this.statements.insertedImages(items.length));
-      return Promise.all(items.map((_, at) => this.prepared(images[at] && readRow(this.context, images[at]), pending)));
+      return this.preparedAll(
+        items.map((_, at) => images[at] && readRow(this.context, images[at])),
+        pending,
+      );
     });
   }
 
@@ -281,6 +287,16 @@ export class PrepareGroup {
   private prepared(row: ReadRow | undefined, pending: PendingWrite): PreparedWrite | Promise<PreparedWrite> {
     if (!row) throw new Error('a prepared row could not be read back');
     return preparedFrom(this.context, row, pending);
+  }
+
+  /** Waits only where an entity has listeners. */
+  private async preparedAll(rows: readonly (ReadRow | undefined)[], pending: PendingWrite): Promise<PreparedWrite[]> {
+    const made: PreparedWrite[] = [];
+    for (const row of rows) {
+      const prepared = this.prepared(row, pending);
+      made.push(prepared instanceof Promise ? await prepared : prepared);
+    }
+    return made;
   }
 
   private byKey(rows: readonly RawRow[]): Map<string, ReadRow> {

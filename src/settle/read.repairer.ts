@@ -132,7 +132,7 @@ async function followRelations(
 ): Promise<ObjectLiteral[]> {
   const changed: ObjectLiteral[] = [];
   for (const relation of binding.metadata.relations) {
-    if (!relation.isOwning || relation.isManyToMany || relation.isLazy) continue;
+    if (!relation.isOwning || relation.isManyToMany) continue;
     const loaded = relation.getEntityValue(entity) as ObjectLiteral | null | undefined;
     if (loaded === undefined) continue;
     const where: ObjectLiteral = {};

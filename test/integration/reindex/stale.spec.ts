@@ -4,7 +4,7 @@ import { FaultProxy } from '../../../src/testing/index.js';
 import { serviceOf, Stores } from '../../support/application.js';
 import { Product, product, type ProductRepository, productRepository } from '../../support/product.js';
 import { elasticsearchUrl, mysqlUrl } from '../../support/servers.js';
-import { Instance, lost, NEW_MAPPINGS } from './reindex.fixture.js';
+import { Instance, lost, NEW_MAPPINGS, until } from './reindex.fixture.js';
 
 const OPTIONS = { mappings: NEW_MAPPINGS, lateRequestMs: 0, barrierMs: 20_000 };
 const MODULE = { writeTimeoutMs: 2_000, deadlineMs: 3_000, busyTimeoutMs: 30_000, statementTimeoutMs: 60_000 };
@@ -103,16 +103,32 @@ describe('an instance that stands still while the index is exchanged', () => {
     const { id } = await slow.insert(product({ title: 'before' }) as Product);
     const [former] = Object.keys(await stores.client.indices.getAlias({ name: alias }));
     const toFollower = (path: string) => path.includes('.seat/_bulk') && !path.includes(former!);
+    const other = await slow.insert(product() as Product);
     let end: Promise<string> | undefined;
+    let held: { remove(): void } | undefined;
+    let isOver = false;
+    // One that writes all the time goes by a fresh lease, so it is not stopped at the barrier.
+    const writing = (async () => {
+      for (let turn = 0; !isOver; turn++) await slow.update({ id: other.id, title: `turn ${turn}` } as Product);
+    })();
     await service.reindex(Product, {
       ...OPTIONS,
       onProgress: ({ step }) => {
         if (step !== 'closing' || end) return;
-        elasticsearch.inject({ kind: 'hold' }, { path: toFollower, times: 1 });
+        const isOurs = (body: string) => body.includes('in both');
+        held = elasticsearch.inject({ kind: 'hold' }, { path: toFollower, body: isOurs, times: 1 });
         end = codeOf(slow.update({ id, title: 'in both' } as Product));
       },
     });
+    isOver = true;
+    // Whatever was left undecided is settled by the index that decides now, before the request comes to its end.
+    await until('the row is settled', async () => {
+      await service.sweep();
+      return (await stores.row('product', id))?.['consistency_state'] === 'commit';
+    });
+    held?.remove();
     await elasticsearch.release();
+    await writing;
     expect(await end).toBe('done');
     expect(await titles(id)).toEqual({ row: 'in both', document: 'in both', agree: true });
   });

@@ -30,7 +30,7 @@ export type ChangeVerdict =
   | 'adopt'
   /** Deleted around the library: `decideGone`. */
   | 'adopt-gone'
-  /** Changed around the library while undecided: settle the row first, `decideSettled`. */
+  /** Changed around the library while undecided, or lifted, perhaps after that: settle the row first, `decideSettled`. */
   | 'adopt-settled'
   /** Nothing to do. */
   | 'ignore';
@@ -46,8 +46,9 @@ export function decideChange(before: RowMark | null, after: RowMark | null, cont
   if (!before) return after?.state === 'prepare' ? 'undecided' : 'adopt';
   if (!after) return before.state === 'prepare' ? 'check-gone' : 'adopt-gone';
   if (after.state === 'prepare') {
-    if (after.version > before.version || !contentChanged) return 'undecided';
-    return 'adopt-settled';
+    // Lifted while undecided: what SQL did to the row before that, its pending write does not know.
+    if (after.version > before.version) return before.state === 'prepare' ? 'adopt-settled' : 'undecided';
+    return contentChanged ? 'adopt-settled' : 'undecided';
   }
   if (before.state === 'prepare') return after.version === before.version ? 'check' : 'adopt';
   if (contentChanged) return 'adopt';

@@ -6,6 +6,7 @@ import type { Scenario } from './explorer.js';
 const save = (image: number) => ({ kind: 'save', image }) as const;
 const insert = (image: number) => ({ kind: 'insert', image }) as const;
 const sql = (image: number) => ({ kind: 'sql', image }) as const;
+const sqlSoft = (image: number) => ({ kind: 'sqlSoft', image }) as const;
 const foreign = (image: number) => ({ kind: 'foreign', image }) as const;
 const remove = { kind: 'remove' } as const;
 const sqlRemove = { kind: 'sqlRemove' } as const;
@@ -40,6 +41,18 @@ const DIFFERENT = 'The stores differ, and nobody comes any more.';
 
 /** The rules of the backstop, each spoiled once. */
 export const BACKSTOP_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'the backstop takes the lift of an undecided row for a new write',
+    breaks: 'What SQL did to the row before the lift, a soft delete for one, never reaches the index.',
+    rules: {
+      ...SHIPPED,
+      change: (before, after, changed) =>
+        before?.state === 'prepare' && after?.state === 'prepare' && after.version > before.version
+          ? 'undecided'
+          : SHIPPED.change(before, after, changed),
+    },
+    scenario: scenario('SQL thrice, once a soft delete', 0, [sql(1), sqlSoft(2), sql(3)], { faults: 1 }),
+  },
   {
     name: "the backstop adopts at the transaction's commit timestamp",
     breaks:

@@ -36,6 +36,7 @@ export const BACKSTOP_SMALL: readonly Scenario[] = [
   scenario('a delete, and SQL; far behind', 0, [remove, sql(2)], { ...HARSH, forgetting: true, late: true }),
   scenario('an insert, and a delete by SQL', null, [insert(1), sqlRemove], { ...EVERY, faults: 2 }),
   scenario('an update, soft-deleted by SQL', 0, [save(1), sqlSoft(2)], HARSH),
+  scenario('SQL thrice, once a soft delete', 0, [sql(1), sqlSoft(2), sql(3)], { faults: 1 }),
   scenario('a recovery by SQL, and a soft removal', 100, [soft(1), sql(2)], EVERY),
   scenario("an update, and a stranger's document", 0, [save(1), foreign(2), database], { faults: 1 }),
   scenario("a delete, and a stranger's document", 0, [remove, foreign(2), database], {}),

@@ -7,7 +7,6 @@ export default {
   moduleNameMapper: { ...client8, '^(\\.{1,2}/.*)\\.js$': '$1' },
   transform: { '^.+\\.ts$': ['@swc/jest', { module: { type: 'es6' } }] },
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
-  testSequencer: '<rootDir>/tools/ci/longest-first.sequencer.mjs',
   testTimeout: 60_000,
   // Two cores are shared with MySQL and Elasticsearch: more workers only make each other slower.
   maxWorkers: 2,

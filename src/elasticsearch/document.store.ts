@@ -198,9 +198,11 @@ export class DocumentStore {
   }
 
   private itemOf(index: string, write: BulkWrite, position: number): BulkItem {
-    const tombstone = write.body === null && this.options.durableTombstones?.has(index) === true;
+    const { id, version, body } = write;
+    const tombstone = body === null && this.options.durableTombstones?.has(index) === true;
     if (!tombstone) return encodeItem(write, position);
-    return encodeItem({ ...write, body: tombstoneText(write.version, Date.now()) }, position, true);
+    // Member by member: a caller's write may be an object whose members are getters.
+    return encodeItem({ id, version, body: tombstoneText(version, Date.now()) }, position, true);
   }
 
   /**

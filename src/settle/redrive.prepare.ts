@@ -1,11 +1,10 @@
-import type { QueryRunner } from 'typeorm';
 import { documentIdOf, documentTextOf } from '../entity/document.builder.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { keyOfImage } from '../entity/row.key.js';
-import { GroupStatements, type Statement } from '../mysql/group.statements.js';
+import { GroupStatements } from '../mysql/group.statements.js';
 import { versionOf } from '../mysql/row.values.js';
 import { primaryRunner } from '../mysql/statement.timeout.js';
 import type { PendingWrite } from '../protocol/row.js';
+import { query, type RawRow, type ReadRow, readRow } from '../write/prepare.plan.js';
 import { commitPrepare, PREPARE_ISOLATION } from '../write/prepare.transaction.js';
 import type { PreparedWrite } from '../write/prepared.write.js';
 import { alike, type Planned, type RedriveCase, type RedriveResult } from './redrive.case.js';
@@ -16,8 +15,6 @@ export interface PreparedRedrive {
   readonly item: RedriveCase;
   readonly write: PreparedWrite;
 }
-
-type RawRow = Record<string, unknown>;
 
 /** The prepare of rows that are driven again: their columns stay, their version grows. */
 export class RedrivePrepare {
@@ -36,12 +33,12 @@ export class RedrivePrepare {
     const runner = primaryRunner(binding.dataSource);
     try {
       await runner.startTransaction(PREPARE_ISOLATION);
-      const locked = this.byKey(await query(runner, group.lock(items.map(({ key }) => key))));
+      const locked = this.byDocument(await query(runner, group.lock(items.map(({ key }) => key))));
       const now = versionOf((await query(runner, statements.now()))[0]!['now']);
       const planned: Planned[] = [];
       for (const item of items) {
         const row = locked.get(item.documentId!);
-        if (row && row['state'] === 'commit') planned.push(...(await this.plan(item, row)));
+        if (row?.raw['state'] === 'commit') planned.push(...(await this.plan(item, row)));
         else item.lastError = busy(context, item, 'in time');
       }
       for (const { rows, floor } of alike(planned, now)) {
@@ -49,11 +46,11 @@ export class RedrivePrepare {
         await query(runner, statements.prepare(keys, rows[0]!.write.pending, floor, options.deadlineMs));
       }
       const keys = planned.map(({ write }) => write.key);
-      const written = this.byKey(keys.length > 0 ? await query(runner, group.images(keys)) : []);
+      const written = this.byDocument(keys.length > 0 ? await query(runner, group.images(keys)) : []);
       const prepared = planned.map(({ item, write }) => {
         const row = written.get(item.documentId!);
         if (!row) throw new Error(`a prepared row of ${binding.name} could not be read back`);
-        const { version, deadline } = row;
+        const { version, deadline } = row.raw;
         return { item, write: { ...write, version: versionOf(version), deadline: deadline as string | null } };
       });
       await commitPrepare(
@@ -70,11 +67,10 @@ export class RedrivePrepare {
   }
 
   /** Empty where there is nothing to write, or the row cannot become a document. */
-  private async plan(item: RedriveCase, row: RawRow): Promise<Planned[]> {
+  private async plan(item: RedriveCase, { image, key }: ReadRow): Promise<Planned[]> {
     const { context } = this;
-    const { binding, store } = context;
+    const { binding } = context;
     try {
-      const image = store.imageOf(row, 'c');
       const entity = await binding.hydrate(image);
       const next = binding.presence(image, entity);
       if (next === 'absent' && !item.slot.found) {
@@ -83,7 +79,6 @@ export class RedrivePrepare {
       }
       const pending: PendingWrite = { operation: 'update', next, before: next, decider: binding.decider };
       const body = next === 'present' ? documentTextOf(binding, image, entity) : null;
-      const key = keyOfImage(binding, image);
       const write = { context, key, documentId: item.documentId!, pending, body, image, entity, complete: false };
       return [{ item, write }];
     } catch (error) {
@@ -93,12 +88,13 @@ export class RedrivePrepare {
   }
 
   /** By document id: the one name that does not depend on how a key was spelled. */
-  private byKey(rows: readonly RawRow[]): Map<string, RawRow> {
-    const { binding, store } = this.context;
-    return new Map(rows.map((row) => [documentIdOf(binding, store.imageOf(row, 'c')), row]));
+  private byDocument(rows: readonly RawRow[]): Map<string, ReadRow> {
+    const { context } = this;
+    return new Map(
+      rows.map((raw) => {
+        const row = readRow(context, raw);
+        return [documentIdOf(context.binding, row.image), row];
+      }),
+    );
   }
-}
-
-async function query(runner: QueryRunner, { sql, values }: Statement): Promise<RawRow[]> {
-  return (await runner.query(sql, [...values])) as RawRow[];
 }

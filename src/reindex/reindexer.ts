@@ -1,7 +1,9 @@
 import type { Client, estypes } from '@elastic/elasticsearch';
+import type { DataSource } from 'typeorm';
 import { withProtocolFields } from '../elasticsearch/index.bootstrap.js';
 import type { EntityContext } from '../entity/entity.context.js';
-import { ReindexInterruptedError, ReindexStateError } from '../errors.js';
+import { ReindexInterruptedError, ReindexRunningError, ReindexStateError } from '../errors.js';
+import { NamedLock } from '../mysql/named.lock.js';
 import type { Redriver } from '../settle/redriver.js';
 import type { Verifier } from '../verify/verifier.js';
 import { exchange } from './index.exchange.js';
@@ -9,7 +11,6 @@ import { ACTIVE_LEASE_MS, IDLE_LEASE_MS, type LeasedRoutes } from './index.route
 import { aliasHidesTombstones, IndexSeats, seatOf } from './index.seats.js';
 import { reindexable } from './reindex.contexts.js';
 import { asInterrupted } from './reindex.interruption.js';
-import { ReindexLock } from './reindex.lock.js';
 import { resolveReindexOptions } from './reindex.options.js';
 import { ReindexSession } from './reindex.session.js';
 import type { KeptReindex } from './reindex.state.js';
@@ -206,7 +207,7 @@ export class Reindexer {
     const options = resolveReindexOptions(given);
     const contexts = reindexable(this.parts.contexts(), alias);
     const signal = options.signal ? AbortSignal.any([this.closing.signal, options.signal]) : this.closing.signal;
-    const lock = await ReindexLock.take(dataSource, alias);
+    const lock = await takeLock(dataSource, alias);
     try {
       const isDurable = contexts.some(({ binding }) => binding.tombstones === 'durable');
       const hidesTombstones = isDurable || (await aliasHidesTombstones(client, alias));
@@ -240,15 +241,23 @@ function declaredMapping(contexts: readonly EntityContext[]): estypes.MappingTyp
   return { ...all[0], properties };
 }
 
+/**
+ * One process at a time works on the index of an alias. It spares two of them the work of each other; what keeps them from harm is the
+ * epoch.
+ */
+async function takeLock(dataSource: DataSource, alias: string): Promise<NamedLock> {
+  const lock = await NamedLock.take(dataSource, 'reindex', alias);
+  if (lock) return lock;
+  throw new ReindexRunningError(`The index of "${alias}" is being worked on already; wait for that run.`, { alias });
+}
+
 function resultOf(session: ReindexSession): ReindexResult {
   const { state, mended, untold, seconds, closedForMs } = session;
-  const places = Object.values(state.progress);
   return {
     alias: state.alias,
     formerIndex: state.formerIndex,
     index: state.nextIndex!,
-    rows: places.reduce((sum, { rows }) => sum + rows, 0),
-    copied: places.reduce((sum, { copied }) => sum + copied, 0),
+    ...copiedSoFar(state),
     mended,
     untold,
     barrierMs: Math.round(closedForMs),
@@ -258,7 +267,6 @@ function resultOf(session: ReindexSession): ReindexResult {
 
 function statusOf(kept: KeptReindex, index: string | null): ReindexStatus {
   const { alias, phase, step, formerIndex, nextIndex, missed, lastMissed, startedAt, updatedAt } = kept;
-  const places = Object.values(kept.progress);
   return {
     alias,
     phase,
@@ -268,10 +276,18 @@ function statusOf(kept: KeptReindex, index: string | null): ReindexStatus {
     index,
     missed,
     lastMissed,
-    rows: places.reduce((sum, { rows }) => sum + rows, 0),
-    copied: places.reduce((sum, { copied }) => sum + copied, 0),
+    ...copiedSoFar(kept),
     startedAt,
     updatedAt,
+  };
+}
+
+/** Of all tables whose documents are in the index. */
+function copiedSoFar({ progress }: KeptReindex): Pick<ReindexResult, 'rows' | 'copied'> {
+  const places = Object.values(progress);
+  return {
+    rows: places.reduce((sum, { rows }) => sum + rows, 0),
+    copied: places.reduce((sum, { copied }) => sum + copied, 0),
   };
 }
 

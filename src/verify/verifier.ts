@@ -1,13 +1,14 @@
-import { logTextOf } from '../observe/log.text.js';
 import type { Client } from '@elastic/elasticsearch';
 import type { EntityContext } from '../entity/entity.context.js';
+import { VerificationRunningError } from '../errors.js';
+import { NamedLock } from '../mysql/named.lock.js';
+import { logTextOf } from '../observe/log.text.js';
 import type { Redriver } from '../settle/redriver.js';
 import { DifferenceHandler } from './difference.handler.js';
 import { DifferenceRecheck } from './difference.recheck.js';
 import { DocumentReader } from './document.reader.js';
 import { RowExpectation } from './row.expectation.js';
 import { SharedIndex } from './shared.index.js';
-import { VerificationLock } from './verification.lock.js';
 import { VerificationRun } from './verification.run.js';
 import { type KeptVerification, VerificationStore } from './verification.store.js';
 import { parseCursor } from './verify.cursor.js';
@@ -73,7 +74,7 @@ export class Verifier {
     const options = resolveVerifyOptions(given);
     const { signal } = this.closing;
     options.signal = options.signal ? AbortSignal.any([signal, options.signal]) : signal;
-    const lock = await VerificationLock.take(context.binding);
+    const lock = await takeLock(context);
     try {
       const store = await this.storeOf(context);
       if (unlessWithinMs !== null && (await store?.endedWithin(context.binding, unlessWithinMs))) return null;
@@ -131,6 +132,13 @@ export class Verifier {
       return null;
     }
   }
+}
+
+/** One verification of a table at a time, in all instances. */
+async function takeLock({ binding: { dataSource, metadata, name } }: EntityContext): Promise<NamedLock> {
+  const lock = await NamedLock.take(dataSource, 'verify', metadata.tablePath);
+  if (lock) return lock;
+  throw new VerificationRunningError(`${name} is being verified already; wait for that run.`, { entity: name });
 }
 
 async function resumeFrom(

@@ -14,7 +14,7 @@ import { type BatchOptions, BatchWriter } from './write/batch.writer.js';
 import type { ImportOptions, ImportResult } from './write/import.options.js';
 import { ImportRunner } from './write/import.runner.js';
 import type { ImportSource } from './write/import.source.js';
-import type { PrepareOptions } from './write/preparer.js';
+import type { PrepareOptions } from './write/write.options.js';
 import type { WriteKind, WriteOutcome } from './write/writer.js';
 
 /** Options of a single write. */
@@ -74,7 +74,7 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
    * Resolves with the same object, completed from the database, once both stores hold the write (under
    * `decider: 'mysql'` once MySQL holds it).
    * @throws OutcomeUnknownError, IndexRejectedError, IndexUnavailableError, WriteAbortedError, RowBusyError,
-   *   RowParkedError, StaleVersionError, InvalidDocumentError, and MySQL's own errors.
+   *   RowParkedError, StaleVersionError, InvalidDocumentError, InvalidOptionsError, and MySQL's own errors.
    */
   save<Given extends Partial<Entity>>(entity: Given, options: WriteOptions = {}): Promise<Given & Entity> {
     return this.write('save', entity, options);

@@ -118,7 +118,10 @@ export class ProtocolBypassedError extends ConsistentError {
   readonly retryable = false;
 }
 
-/** An option is missing, out of range, or contradicts another one. Thrown at start-up. */
+/**
+ * An option is missing, unknown, out of range, or contradicts another one. Thrown at start-up, or by the call that was given it, before
+ * anything is read or written.
+ */
 export class InvalidOptionsError extends ConsistentError {
   readonly code = 'INVALID_OPTIONS';
   readonly retryable = false;

@@ -12,6 +12,7 @@ import { BinlogPositionLostError, InvalidOptionsError } from '../errors.js';
 import { ConsistencyMeter } from '../observe/consistency.meter.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
 import { ServerClock } from '../observe/server.clock.js';
+import { wholeNumber } from '../whole.number.js';
 import type { RefusedDocument } from './adoption.table.js';
 import { primaryConnectionOf } from './backstop.connection.js';
 import type { BackstopStart, ResolvedBackstopOptions } from './backstop.options.js';
@@ -38,6 +39,8 @@ const MAX_PAUSE_MS = 30_000;
 const WELL_AFTER_MS = 60_000;
 const POLL_MS = 5;
 const STOP_TIMEOUT_MS = 900;
+/** A day: who waits longer wants a timer. */
+const MAX_WAIT_MS = 86_400_000;
 
 /**
  * Follows MySQL's binary log and keeps the index right about what went around the library. One instance at a time
@@ -120,6 +123,9 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
    */
   async rewind(to: { readonly gtidSet: string } | { readonly time: Date } | 'now'): Promise<void> {
     if (typeof to === 'object' && 'gtidSet' in to) GtidSet.parse(to.gtidSet);
+    else if (to !== 'now' && !(to.time instanceof Date && Number.isFinite(to.time.getTime()))) {
+      throw new InvalidOptionsError("rewind() takes { gtidSet }, { time } with a valid Date, or 'now'.");
+    }
     if (this.state !== 'leading' && this.state !== 'stopped') {
       throw new InvalidOptionsError(
         'Only the instance that leads can rewind, or one that is stopped; see status().state.',
@@ -134,8 +140,10 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
   /**
    * Resolves when the index holds every transaction of this set; without one, of all that are committed now.
    * Rejects when `timeoutMs` (default 30,000) are over or the backstop is stopped.
+   * @throws InvalidGtidSetError, InvalidOptionsError
    */
   async waitFor(gtidSet?: string, timeoutMs = 30_000): Promise<void> {
+    wholeNumber('timeoutMs', timeoutMs, 0, MAX_WAIT_MS);
     const wanted = GtidSet.parse(gtidSet ?? (await this.executed()));
     const until = performance.now() + timeoutMs;
     let seen: string | undefined;
@@ -156,6 +164,7 @@ export class BackstopService implements OnApplicationBootstrap, BeforeApplicatio
 
   /** As `waitFor` without a set, and no table is left to be verified. */
   async drained(timeoutMs = 30_000): Promise<void> {
+    wholeNumber('timeoutMs', timeoutMs, 0, MAX_WAIT_MS);
     const until = performance.now() + timeoutMs;
     await this.waitFor(undefined, timeoutMs);
     while (this.run && this.run.suspects.size > 0) {

@@ -5,6 +5,7 @@ import { keyOfImage, type RowKey } from '../entity/row.key.js';
 import { InvalidOptionsError, RowNotFoundError, RowParkedError } from '../errors.js';
 import type { ParkedRow, ParkedStore } from '../mysql/parked.store.js';
 import type { LoadedRow } from '../mysql/row.store.js';
+import { wholeNumber } from '../whole.number.js';
 
 export interface ParkedOptions {
   /** Which DataSource's parked rows. Default `default`. */
@@ -21,6 +22,8 @@ interface Located {
 }
 
 const RETRY_TIMEOUT_MS = 30_000;
+const DEFAULT_LISTED = 100;
+const MOST_LISTED = 100_000;
 
 /**
  * Rows whose pending write could be neither committed nor restored. They stay in `prepare`, readers keep being served
@@ -30,10 +33,14 @@ export class ParkedRows {
   /** @internal */
   constructor(private readonly registry: ConsistentRegistry) {}
 
-  /** Parked rows, the oldest first. `limit` defaults to 100. Rows that a later write has freed are forgotten. */
+  /**
+   * Parked rows, the oldest first. `limit` defaults to 100. Rows that a later write has freed are forgotten.
+   * @throws InvalidOptionsError for a `limit` that is not 1 … 100,000
+   */
   async list(options: ParkedOptions & { limit?: number } = {}): Promise<ParkedRow[]> {
+    const limit = wholeNumber('limit', options.limit ?? DEFAULT_LISTED, 1, MOST_LISTED);
     const parked: ParkedRow[] = [];
-    for (const row of await this.store(options).list(options.limit ?? 100)) {
+    for (const row of await this.store(options).list(limit)) {
       const { context, key } = this.place(row, options);
       if ((await context.store.load([key])).get(key.id)?.parked) parked.push(row);
       else await this.store(options).remove(row.id);

@@ -82,8 +82,11 @@ export class FaultProxy {
    * Switches a fault on for the requests that match, from the next one on. Where several match, the one that was
    * injected first decides.
    * @throws TypeError for a fault that needs HTTP, when the proxy does not speak it.
+   * @throws RangeError for a time or a number of times that is negative or no number.
    */
   inject(fault: Fault, match: RequestMatch = {}): Injection {
+    if (fault.kind === 'delay') requireFigures({ requestMs: fault.requestMs, answerMs: fault.answerMs });
+    requireFigures({ times: match.times });
     const needsHttp = fault.kind === 'answer' || fault.kind === 'garbage' || fault.kind === 'stall-answer';
     if (needsHttp && !(this.front instanceof HttpFront)) {
       throw new TypeError(`the fault "${fault.kind}" needs an http: URL`);
@@ -132,5 +135,12 @@ export class FaultProxy {
     server.listen(this.lastPort, '127.0.0.1');
     await once(server, 'listening');
     this.lastPort = (server.address() as AddressInfo).port;
+  }
+}
+
+/** A fault that silently does nothing makes a test that passes for the wrong reason. */
+function requireFigures(figures: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(figures)) {
+    if (value !== undefined && !(value >= 0)) throw new RangeError(`${name} must be 0 or more, not ${value}.`);
   }
 }

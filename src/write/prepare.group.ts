@@ -26,7 +26,7 @@ import {
 } from './prepare.plan.js';
 import { CONNECTION_BROKE, commitPrepare } from './prepare.transaction.js';
 import type { PreparedWrite } from './prepared.write.js';
-import type { PrepareOptions } from './preparer.js';
+import type { PrepareOptions } from './write.options.js';
 import { outcomeUnknown } from './write.errors.js';
 import type { WriteKind } from './writer.js';
 

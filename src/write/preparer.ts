@@ -8,14 +8,10 @@ import type { LoadedRow, ProbedRow } from '../mysql/row.store.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
 import { RowInPrepare, type PreparedWrite } from './prepared.write.js';
 import { sanction } from './sanctioned.js';
+import type { PrepareOptions } from './write.options.js';
 
 /** Writes through TypeORM that change columns of a row that exists. */
 export type UpdateVia = 'save' | 'softRemove' | 'recover';
-
-export interface PrepareOptions {
-  /** Optimistic concurrency: refuse unless the row is at this version. */
-  readonly expectedVersion?: number;
-}
 
 /**
  * The MySQL half of a write, inside a transaction that somebody else begins and commits. TypeORM writes the entity's

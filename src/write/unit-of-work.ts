@@ -10,8 +10,9 @@ import { copyBack, copyForWrite } from './entity.copy.js';
 import { awaitRelations } from './lazy.relations.js';
 import { PREPARE_ISOLATION, commitPrepare, waitUntilFree } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
-import { type PrepareOptions, Preparer } from './preparer.js';
+import { Preparer } from './preparer.js';
 import { UnitRepository } from './unit.repository.js';
+import { checkWriteOptions, type PrepareOptions } from './write.options.js';
 import { prepareOne, type Writer, type WriteKind } from './writer.js';
 
 export { UnitRepository } from './unit.repository.js';
@@ -72,6 +73,7 @@ export class UnitOfWork {
     options: PrepareOptions,
   ): Promise<Entity> {
     return this.inTurn(async () => {
+      checkWriteOptions(options);
       const busyUntil = performance.now() + context.options.busyTimeoutMs;
       await awaitRelations(context.binding.metadata, [given]);
       for (let attempt = 0; ; attempt++) {

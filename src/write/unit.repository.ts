@@ -1,7 +1,7 @@
 import type { FindManyOptions, FindOneOptions, ObjectLiteral } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { repairable } from '../settle/find.options.js';
-import type { PrepareOptions } from './preparer.js';
+import type { PrepareOptions } from './write.options.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 /** The writes and reads of one entity inside a unit of work. */

@@ -8,7 +8,8 @@ import { awaitRelations } from './lazy.relations.js';
 import { prepareInTransaction } from './prepare.transaction.js';
 import { SINGLY } from './prepare.group.js';
 import type { PreparedWrite } from './prepared.write.js';
-import { type PrepareOptions, Preparer } from './preparer.js';
+import { Preparer } from './preparer.js';
+import { checkWriteOptions, type PrepareOptions } from './write.options.js';
 
 /*
  * The write, as a state machine. Left: what MySQL holds. Right: what may follow.
@@ -104,6 +105,7 @@ export class Writer {
     given: ObjectLiteral,
     options: PrepareOptions,
   ): Promise<PreparedWrite> {
+    checkWriteOptions(options);
     const relations = awaitRelations(context.binding.metadata, [given]);
     if (relations) await relations;
     const open = context.routes.barrier(context.binding.alias, context.options.busyTimeoutMs);

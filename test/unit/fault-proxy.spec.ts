@@ -192,6 +192,14 @@ describe('FaultProxy over HTTP', () => {
     await proxy.stop();
     await waiting;
   });
+
+  it('refuses figures with which a fault would silently do nothing', () => {
+    for (const figure of [Number.NaN, -1]) {
+      expect(() => proxy.inject({ kind: 'delay', requestMs: figure })).toThrow(RangeError);
+      expect(() => proxy.inject({ kind: 'delay', answerMs: figure })).toThrow(RangeError);
+      expect(() => proxy.inject({ kind: 'cut-before' }, { times: figure })).toThrow(RangeError);
+    }
+  });
 });
 
 describe('FaultProxy over TCP', () => {

@@ -37,7 +37,7 @@ const SECTIONS = [
   {
     title: 'Single writes',
     text: 'The second argument of `save`, `update`, `remove`, `softRemove` and `recover`.',
-    path: 'src/write/preparer.ts',
+    path: 'src/write/write.options.ts',
     name: 'PrepareOptions',
   },
   {

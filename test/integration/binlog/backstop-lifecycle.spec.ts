@@ -146,6 +146,18 @@ describe('the life of a backstop', () => {
     expect(instance.backstop.status()).toMatchObject({ toVerify: {}, degraded: false });
   });
 
+  it('refuses times to wait and to go back to that are none', async () => {
+    const { backstop } = await fixture.start();
+    for (const timeoutMs of [Number.NaN, -1, Number.POSITIVE_INFINITY, '5' as unknown as number]) {
+      await expect(backstop.waitFor(undefined, timeoutMs)).rejects.toThrow(InvalidOptionsError);
+      await expect(backstop.drained(timeoutMs)).rejects.toThrow(InvalidOptionsError);
+    }
+    for (const time of [new Date(Number.NaN), 5]) {
+      await expect(backstop.rewind({ time: time as Date })).rejects.toThrow(InvalidOptionsError);
+    }
+    expect(backstop.status()).toMatchObject({ state: 'leading' });
+  });
+
   it('refuses options that it cannot use, and entities that it does not know', async () => {
     expect(() => BackstopModule.forRoot({ maxBulkItems: 0 })).toThrow(InvalidOptionsError);
     const { backstop } = await fixture.start({ backstop: { entities: ['Nobody'] }, leading: false });

@@ -3,6 +3,7 @@ import type { BinlogCoordinates, BinlogEvent, RowsEvent } from './binlog.types.j
 import type { ChangeLane, ChangeTicket, ChangeWork } from './change.work.js';
 import { LineWriter } from './line.writer.js';
 import { LowWatermark } from './low.watermark.js';
+import { RequestSlots } from './request.slots.js';
 import { TableUnreadable } from './row.layout.js';
 
 export interface PipelineLimits {
@@ -26,22 +27,27 @@ export interface PipelineListener {
 const MAX_STAGED_ROWS = 5_000;
 const LOOK_ITEMS = 500;
 const MEND_ITEMS = 200;
-const PARALLEL: Readonly<Record<Exclude<ChangeLane, 'put'>, number>> = { look: 2, mend: 2 };
+const PARALLEL_LOOKS = 2;
+const PARALLEL_MENDS = 2;
 
 /**
  * From the log's events to the index. Batches make themselves: while nothing is under way a change goes at once; while
- * requests are, changes gather for the next one.
+ * requests are, changes gather for the next one (`RequestSlots`).
  *
  * `accept` is called with one event after the other and makes the caller wait where there is no room.
  */
 export class AdoptionPipeline implements TableHost {
   readonly watermark: LowWatermark<BinlogCoordinates>;
   readonly lines = new LineWriter();
-  private readonly underWay = { put: 0, look: 0, mend: 0 };
-  private readonly bulks = new Set<number>();
+  private readonly maxItems: Readonly<Record<ChangeLane, number>>;
+  private readonly slots: Readonly<Record<ChangeLane, RequestSlots<AdoptionTable>>>;
   private ticket: ChangeTicket | null = null;
   private staged = 0;
-  private readonly touched = new Set<AdoptionTable>();
+  /** The table of the last event: the next one is mostly of the same. */
+  private lastSchema = '';
+  private lastTable = '';
+  private lastFound: AdoptionTable | undefined;
+  private known: readonly AdoptionTable[] = [];
   private turn = 0;
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Infinity;
@@ -61,6 +67,13 @@ export class AdoptionPipeline implements TableHost {
     private readonly listener: PipelineListener,
   ) {
     this.watermark = new LowWatermark(start, { maxBytes: limits.maxQueuedBytes });
+    this.maxItems = { put: limits.maxBulkItems, look: LOOK_ITEMS, mend: MEND_ITEMS };
+    this.slots = {
+      put: new RequestSlots(limits.maxParallelBulks, limits.maxBulkItems / 2),
+      look: new RequestSlots(PARALLEL_LOOKS, LOOK_ITEMS / 2),
+      // Slow by themselves, and mostly few: none waits for another.
+      mend: new RequestSlots(PARALLEL_MENDS, 1),
+    };
   }
 
   /**
@@ -69,7 +82,7 @@ export class AdoptionPipeline implements TableHost {
    */
   accept(event: BinlogEvent): Promise<void> | undefined {
     if (event.kind === 'rows') {
-      const table = this.tables.get(`${event.schema}.${event.table}`);
+      const table = this.tableOf(event.schema, event.table);
       return table && table.closed === null ? this.rows(table, event) : undefined;
     }
     if (event.kind === 'commit') this.closeTransaction(event.coordinates);
@@ -80,6 +93,20 @@ export class AdoptionPipeline implements TableHost {
       this.ticket = this.watermark.begin(committedAtMs);
     }
     return undefined;
+  }
+
+  private get inTurns(): readonly AdoptionTable[] {
+    if (this.known.length !== this.tables.size) this.known = [...this.tables.values()];
+    return this.known;
+  }
+
+  private tableOf(schema: string, table: string): AdoptionTable | undefined {
+    if (table !== this.lastTable || schema !== this.lastSchema || !this.lastFound) {
+      this.lastSchema = schema;
+      this.lastTable = table;
+      this.lastFound = this.tables.get(`${schema}.${table}`);
+    }
+    return this.lastFound;
   }
 
   private async beginLater(committedAtMs: number): Promise<void> {
@@ -135,7 +162,6 @@ export class AdoptionPipeline implements TableHost {
       work.late = late && work.kind === 'put';
       table.queue.add(work);
     }
-    this.touched.add(table);
     this.staged += works.length;
     if (this.staged >= MAX_STAGED_ROWS) this.publish();
   }
@@ -143,13 +169,12 @@ export class AdoptionPipeline implements TableHost {
   private closeTransaction(at: BinlogCoordinates | null): void {
     const { ticket } = this;
     this.ticket = null;
-    if (this.touched.size > 0) this.publish();
+    if (this.staged > 0) this.publish();
     if (ticket) this.watermark.end(ticket, at);
   }
 
   private publish(): void {
-    for (const table of this.touched) table.queue.publish();
-    this.touched.clear();
+    for (const table of this.inTurns) table.queue.publish();
     this.staged = 0;
     this.pump();
   }
@@ -158,35 +183,36 @@ export class AdoptionPipeline implements TableHost {
   private pump(): void {
     if (this.pumping || this.stopped) return;
     this.pumping = true;
-    const tables = [...this.tables.values()];
+    const tables = this.inTurns;
     for (let at = 0; at < tables.length; at++) {
       const table = tables[(at + this.turn) % tables.length]!;
-      this.start(table, 'put', this.limits.maxParallelBulks);
-      this.start(table, 'look', PARALLEL.look);
-      this.start(table, 'mend', PARALLEL.mend);
+      this.start(table, 'put');
+      this.start(table, 'look');
+      this.start(table, 'mend');
     }
     // No table is always the first to be served.
     this.turn += 1;
     this.pumping = false;
   }
 
-  private start(table: AdoptionTable, lane: ChangeLane, limit: number): void {
-    const maxItems = lane === 'put' ? this.limits.maxBulkItems : lane === 'look' ? LOOK_ITEMS : MEND_ITEMS;
-    while (this.underWay[lane] < limit) {
-      const works = table.queue.take(lane, maxItems, this.limits.maxBulkBytes);
+  private start(table: AdoptionTable, lane: ChangeLane): void {
+    const slots = this.slots[lane];
+    for (;;) {
+      const at = slots.mayBeginAt(table, table.queue.waiting(lane));
+      if (at > 0) {
+        if (at < Infinity) this.wake(at);
+        return;
+      }
+      const works = table.queue.take(lane, this.maxItems[lane], this.limits.maxBulkBytes);
       if (works.length === 0) return;
-      this.underWay[lane] += 1;
-      const startedAt = performance.now();
-      if (lane === 'put') this.bulks.add(startedAt);
+      const slot = slots.begin(table);
       void this.run(table, lane, works)
         .catch((error: Error) => {
           for (const work of works) table.again(work, true, error.message);
         })
         .finally(() => {
           this.tellApplied();
-          this.underWay[lane] -= 1;
-          this.bulks.delete(startedAt);
-          this.listener.spent(lane === 'mend' ? 'row-reads' : 'bulk', performance.now() - startedAt);
+          this.listener.spent(lane === 'mend' ? 'row-reads' : 'bulk', slots.end(slot));
           this.pump();
         });
     }
@@ -267,14 +293,13 @@ export class AdoptionPipeline implements TableHost {
       const reason = closed ?? trouble;
       if (reason !== null) blockedTables[name] = reason;
     }
-    const oldest = Math.min(...this.bulks);
     return {
       queuedRows: this.pendingRows,
       queuedBytes: this.watermark.bytes,
       maxQueuedBytes: this.limits.maxQueuedBytes,
-      bulksUnderWay: this.underWay.put,
+      bulksUnderWay: this.slots.put.size,
       maxParallelBulks: this.limits.maxParallelBulks,
-      oldestBulkMs: Number.isFinite(oldest) ? performance.now() - oldest : 0,
+      oldestBulkMs: this.slots.put.oldestMs,
       blockedTables,
     };
   }

@@ -54,16 +54,18 @@ export class BackstopRun {
         contexts.filter(({ binding }) => binding.tombstones === 'durable').map(({ binding }) => binding.alias),
       ),
     });
-    const watched = new Set(contexts.map(({ binding: { shape } }) => `${shape.database}.${shape.table}`));
+    const watched = new Map<string, Set<string>>();
+    for (const { database, table } of contexts.map(({ binding }) => binding.shape)) {
+      watched.set(database, (watched.get(database) ?? new Set()).add(table));
+    }
     this.source = new ZongjiSource({
       connection,
       serverId: options.serverId,
       heartbeatMs: options.heartbeatMs,
       maxQueuedBytes: options.maxQueuedBytes * LOG_SHARE,
-      include: (schema, table) => {
-        const name = `${schema}.${table}`;
-        return watched.has(name) || (this.cascades.isParent(name) && 'cascades');
-      },
+      // Asked at each statement in the log: without a text made for it.
+      include: (schema, table) =>
+        (watched.get(schema)?.has(table) ?? false) || (this.cascades.isParent(`${schema}.${table}`) && 'cascades'),
       onReconnect: ({ attempt, delayMs, error }) =>
         logger.warn(`reading the binary log failed (${attempt}), again in ${delayMs} ms: ${logTextOf(error)}`),
     });

@@ -11,8 +11,8 @@ export interface ResolvedStart {
   readonly usesGtids: boolean;
   /** All transactions before the first event that the server will send. */
   readonly executed: GtidSet;
-  /** Whether a transaction comes before the wanted start. `from` is where it begins in the log. */
-  skips(transaction: ParsedGtid, from: BinlogPosition): boolean;
+  /** Whether a transaction that begins there in the log comes before the wanted start. */
+  skips(transaction: ParsedGtid, fromFile: string, fromPosition: number): boolean;
 }
 
 /** When a binary log file was begun, in ms since 1970. */
@@ -85,7 +85,8 @@ async function atPosition(query: SqlQuery, wanted: BinlogPosition, identity: Ser
     serverUuid,
     usesGtids,
     executed: await gtidsBefore(query, file),
-    skips: ({ lengthBytes }, at) => at.file === file && at.position + (lengthBytes ?? 1) <= position,
+    skips: ({ lengthBytes }, fromFile, fromPosition) =>
+      fromFile === file && fromPosition + (lengthBytes ?? 1) <= position,
   };
 }
 

@@ -8,7 +8,7 @@ import {
   type GoneMark,
   type RowMark,
 } from '../protocol/adopt.decision.js';
-import type { Operation } from '../protocol/row.js';
+import type { Operation, RowState } from '../protocol/row.js';
 import { type ChangeKind, type ChangeTicket, ChangeWork } from './change.work.js';
 import { putOfText } from './document.writer.js';
 import type { LineWriter, WrittenLines } from './line.writer.js';
@@ -23,6 +23,15 @@ export interface UnmadeDocument {
   readonly id: string;
   readonly version: number;
   readonly reason: string;
+}
+
+/** Not a literal: see `log.items.ts`. */
+class Mark implements GoneMark {
+  constructor(
+    readonly state: RowState,
+    readonly version: number,
+    readonly operation: Operation | null,
+  ) {}
 }
 
 interface Step {
@@ -83,17 +92,25 @@ export class ChangeReader {
 
   private readRows(reading: Reading): ChangeWork[] {
     const { cursor } = this;
+    const { rows, layout } = reading;
     const works: ChangeWork[] = [];
+    // Without it the first one makes room for many, and most events have one row.
+    works.length = rows.count;
+    let length = 0;
     try {
-      for (cursor.begin(reading.rows); cursor.next();) {
-        for (const step of this.steps(cursor, reading.layout)) {
-          const work = this.work(reading, step, null);
-          if (work) works.push(work);
-        }
+      for (cursor.begin(rows); cursor.next();) {
+        const moves = this.changesKey(cursor, layout);
+        const first = moves ? this.leaves(cursor, layout) : this.changes(cursor, layout);
+        const work = first && this.work(reading, first, null);
+        if (work) works[length++] = work;
+        const second = moves ? this.comes(cursor, layout) : null;
+        const other = second && this.work(reading, second, null);
+        if (other) works[length++] = other;
       }
     } catch (error) {
       throw unreadable(error);
     }
+    works.length = length;
     return works;
   }
 
@@ -148,12 +165,29 @@ export class ChangeReader {
     return layout;
   }
 
-  private steps({ before, after }: RowCursor, layout: RowLayout): Step[] {
+  private steps(cursor: RowCursor, layout: RowLayout): Step[] {
+    const steps = this.changesKey(cursor, layout)
+      ? [this.leaves(cursor, layout), this.comes(cursor, layout)]
+      : [this.changes(cursor, layout)];
+    return steps.filter((step) => step !== null);
+  }
+
+  /** Two changes: the old key goes, the new one comes. */
+  private changesKey({ before, after }: RowCursor, layout: RowLayout): boolean {
+    return before !== null && after !== null && !before.equals(after, layout.keyPlaces);
+  }
+
+  private leaves({ before }: RowCursor, layout: RowLayout): Step | null {
+    return this.step(this.mark(before!, layout), null, before!, null);
+  }
+
+  private comes({ after }: RowCursor, layout: RowLayout): Step | null {
+    return this.step(null, this.mark(after!, layout), after!, null);
+  }
+
+  private changes({ before, after }: RowCursor, layout: RowLayout): Step | null {
     const was = before && this.mark(before, layout);
     const is = after && this.mark(after, layout);
-    if (before && after && !before.equals(after, layout.keyPlaces)) {
-      return [...this.step(was, null, before, null), ...this.step(null, is, after, null)];
-    }
     const changed = before !== null && after !== null && !before.equals(after, layout.shown);
     const former = changed && was!.version === is!.version ? before : null;
     return this.step(was, is, (after ?? before)!, former, changed);
@@ -165,19 +199,15 @@ export class ChangeReader {
     row: RowView,
     former: RowView | null,
     changed = true,
-  ): Step[] {
+  ): Step | null {
     const verdict = decideChange(before, after, changed);
-    return verdict === 'undecided' || verdict === 'ignore' ? [] : [{ verdict, before, after, row, former }];
+    return verdict === 'undecided' || verdict === 'ignore' ? null : { verdict, before, after, row, former };
   }
 
   private mark(row: RowView, layout: RowLayout): GoneMark {
     const state = row.value(layout.state);
     const version = row.value(layout.version);
-    const mark: GoneMark = {
-      state: state === 'prepare' || state === 2 ? 'prepare' : 'commit',
-      version: Number(version),
-      operation: null,
-    };
+    const mark = new Mark(state === 'prepare' || state === 2 ? 'prepare' : 'commit', Number(version), null);
     if (Number.isSafeInteger(mark.version)) return mark;
     throw new TableUnreadable(`a row has the version ${String(version)}, which is no safe integer`);
   }
@@ -185,7 +215,8 @@ export class ChangeReader {
   private work({ rows, layout, ticket }: Reading, step: Step, made: Made | null): ChangeWork | null {
     const { verdict, before, after, row } = step;
     const mark = after ?? this.goneMark(before!, row, layout);
-    const key = this.keyOf(row, layout);
+    const text = this.idIn(row, layout);
+    const key = text === null ? this.keyOf(row, layout) : layout.key[0]!.name;
     const logged = rows.bytes / rows.count;
     const as = (kind: ChangeKind, body: WrittenLines | null = null): ChangeWork => {
       const bytes = WORK_BYTES + logged + (body ? body.end - body.start : 0);
@@ -193,7 +224,7 @@ export class ChangeReader {
     };
     let id = '';
     try {
-      id = this.idOf(key, layout);
+      id = text ?? documentIdOf(this.binding, key as RowImage);
       if (verdict === 'adopt-settled') return as('settle');
       if (verdict === 'check-gone' || verdict === 'adopt-gone') return as('gone');
       if (made && (!made.image || !made.entity)) return as('compare');
@@ -218,33 +249,37 @@ export class ChangeReader {
     return image && putOfText(this.out, documentTextOf(this.binding, image, made?.entity as object), id, version);
   }
 
-  private idOf(key: RowImage, layout: RowLayout): string {
-    const text = layout.keyIsId ? key[layout.key[0]!.name] : undefined;
-    return text && text.length <= SHORT_ID ? text : documentIdOf(this.binding, key);
+  /** The document's id where it is the text of the key's one column. */
+  private idIn(row: RowView, layout: RowLayout): string | null {
+    const text = layout.keyIsId ? this.keyText(row, layout.key[0]!) : null;
+    return text && text.length <= SHORT_ID ? text : null;
   }
 
   /** Of a whole row only what names it: a queue of bodies need not hold its columns too. */
   private keyOf(row: RowView, layout: RowLayout): RowImage {
     const key: Record<string, string | null> = {};
-    for (const { at, name, toText } of layout.key) {
-      const value = row.value(at);
-      const text = value === null ? null : toText(value);
-      if (text === null && value !== null) throw new TableUnreadable('the key of a row cannot be read from the log');
-      key[name] = text;
-    }
+    for (const column of layout.key) key[column.name] = this.keyText(row, column);
     return key;
+  }
+
+  private keyText(row: RowView, { at, toText }: RowLayout['key'][number]): string | null {
+    const value = row.value(at);
+    const text = value === null ? null : toText(value);
+    if (text === null && value !== null) throw new TableUnreadable('the key of a row cannot be read from the log');
+    return text;
   }
 
   /** Unreadable counts as "may bring a document": the careful case. */
   private goneMark(before: RowMark, row: RowView, layout: RowLayout): GoneMark {
     // A string, or an object that prints its JSON when asked.
     const pending = layout.pending < 0 ? null : (row.value(layout.pending) as { toString(): string } | null);
-    if (before.state !== 'prepare' || pending == null) return { ...before, operation: null };
+    const { state, version } = before;
+    if (state !== 'prepare' || pending == null) return new Mark(state, version, null);
     try {
       const read = JSON.parse(pending.toString()) as { operation?: Operation };
-      return { ...before, operation: read.operation ?? null };
+      return new Mark(state, version, read.operation ?? null);
     } catch {
-      return { ...before, operation: null };
+      return new Mark(state, version, null);
     }
   }
 }

@@ -75,12 +75,18 @@ export class ChangeWork {
     public mark: GoneMark,
     /** Of a `put`: its lines in a bulk request, with the version and its marker; null where the row has no document. */
     public body: WrittenLines | null,
-    /** At least the key's columns. */
-    public image: RowImage,
+    /** At least the key's columns; or only the name of the one column whose text the id is, as for most rows. */
+    private key: RowImage | string,
     public ticket: ChangeTicket,
     /** What it counts against the bounds. */
     public bytes: number,
   ) {}
+
+  /** At least the key's columns. */
+  get image(): RowImage {
+    const { key, id } = this;
+    return typeof key === 'string' ? { [key]: id } : key;
+  }
 
   /** Of a `put`: its external version, the same at every try and at every delivery. */
   get version(): number {
@@ -109,7 +115,7 @@ export class ChangeWork {
     // It was never sent.
     this.body?.release();
     this.body = later.body;
-    this.image = later.image;
+    this.key = later.key;
     this.ticket = later.ticket;
     this.bytes = later.bytes;
     this.slot = null;

@@ -3,6 +3,7 @@ import { ENDING, Kind, SILENT } from './event.kinds.js';
 import { parseGtid, parseTaggedGtid, type ParsedGtid } from './gtid.event.js';
 import { isRangeError, LogBytes } from './log.bytes.js';
 import { LogCopies } from './log.copies.js';
+import { LogPlace, TransactionEnd, TransactionStart, UndecodedRows } from './log.items.js';
 import type { AssemblerPort } from './log.items.js';
 import { statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
@@ -10,6 +11,10 @@ import type { RowsKind } from './logged.rows.js';
 import { unpackTransaction } from './transaction.payload.js';
 
 const HEADER_BYTES = 19;
+/** Within an event's header. */
+const KIND_AT = 4;
+const POSITION_AT = 13;
+const FLAGS_AT = 17;
 const CHECKSUM_BYTES = 4;
 const CRC32 = 1;
 const MICROS_PER_SECOND = 1_000_000;
@@ -27,8 +32,8 @@ interface Transaction {
   readonly skipped: boolean;
   /** BEGIN was read: the end is an event of its own. */
   begun: boolean;
-  /** Tables that were told to be undecodable; each is told once. */
-  readonly told: Set<string>;
+  /** Tables that were told to be undecodable; each is told once. Null: none. */
+  told: Set<string> | null;
   /** Of an XA transaction. */
   xa: { readonly name: string; readonly tables: Map<string, [string, string]> } | null;
 }
@@ -57,6 +62,8 @@ export class LogAssembler {
   private readonly prepared = new Map<string, Map<string, [string, string]>>();
   private transaction: Transaction | null = null;
   private readonly copies = new LogCopies();
+  /** Of the event that is being taken. */
+  private readonly body = new LogBytes(Buffer.alloc(0), 0, 0);
 
   constructor(
     private readonly port: AssemblerPort,
@@ -65,17 +72,20 @@ export class LogAssembler {
     this.checksumBytes = hasChecksums ? CHECKSUM_BYTES : 0;
   }
 
-  /** One event with its header. A promise is returned for a compressed transaction: nothing else may come before its end. */
-  handle(event: Buffer): void | Promise<void> {
-    const position = event.readUInt32LE(13);
-    if (event[4] === Kind.TransactionPayload) {
-      return this.payload(this.bodyOf(event, this.checksumBytes), { file: this.file, position });
+  /**
+   * One event with its header, from `start` to before `end`. A promise is returned for a compressed transaction: nothing else may
+   * come before its end.
+   */
+  handle(buffer: Buffer, start: number, end: number): void | Promise<void> {
+    const position = buffer.readUInt32LE(start + POSITION_AT);
+    if (buffer[start + KIND_AT] === Kind.TransactionPayload) {
+      return this.payload(new LogBytes(buffer, start + HEADER_BYTES, end - this.checksumBytes), this.at(position));
     }
-    this.take(event, this.checksumBytes, position);
+    this.take(buffer, start, end, this.checksumBytes, position);
   }
 
-  private bodyOf(event: Buffer, checksumBytes: number): LogBytes {
-    return new LogBytes(event, HEADER_BYTES, event.length - checksumBytes);
+  private at(position: number): BinlogPosition {
+    return new LogPlace(this.file, position);
   }
 
   private async payload(body: LogBytes, at: BinlogPosition): Promise<void> {
@@ -84,7 +94,7 @@ export class LogAssembler {
       // The events inside have no checksums; their positions are those of the whole.
       await unpackTransaction(
         body,
-        (event) => this.take(event, 0, at.position),
+        (buffer, start, end) => this.take(buffer, start, end, 0, at.position),
         () => this.port.room(),
       );
     } catch (error) {
@@ -99,94 +109,100 @@ export class LogAssembler {
     }
   }
 
-  private take(event: Buffer, checksumBytes: number, position: number): void {
-    const kind = event[4]! as Kind;
-    const at: BinlogPosition = { file: this.file, position };
-    const body = this.bodyOf(event, checksumBytes);
+  private take(buffer: Buffer, start: number, end: number, checksumBytes: number, position: number): void {
+    const kind = buffer[start + KIND_AT]! as Kind;
+    const body = this.body.of(buffer, start + HEADER_BYTES, end - checksumBytes);
     switch (kind) {
       case Kind.Rotate:
         body.skip(8);
         this.file = body.text(body.left);
         return;
       case Kind.Format:
-        this.format(event);
+        this.format(buffer, start, end);
         return;
       case Kind.Gtid:
       case Kind.AnonymousGtid:
       case Kind.TaggedGtid: {
-        const fallback = event.readUInt32LE(0) * MICROS_PER_SECOND;
+        const fallback = buffer.readUInt32LE(start) * MICROS_PER_SECOND;
         this.begin(
           kind === Kind.TaggedGtid
             ? parseTaggedGtid(body, fallback)
             : parseGtid(body, kind === Kind.AnonymousGtid, fallback),
-          at,
-          event.length,
+          position,
+          end - start,
         );
         return;
       }
       case Kind.Heartbeat:
       case Kind.HeartbeatV2:
         // The file's name in the first version is redundant; the second has fields. Neither is needed.
-        this.port.put({ kind: 'heartbeat', at }, 0);
+        this.port.put({ kind: 'heartbeat', at: this.at(position) }, 0);
         return;
       default:
-        if (!this.transaction?.skipped || ENDING.has(kind)) this.inTransaction(kind, body, event, at);
+        if (!this.transaction?.skipped || ENDING.has(kind)) {
+          const ignorable = (buffer.readUInt16LE(start + FLAGS_AT) & IGNORABLE) !== 0;
+          this.inTransaction(kind, body, ignorable, position);
+        }
     }
   }
 
-  private format(event: Buffer): void {
+  private format(buffer: Buffer, start: number, end: number): void {
     // Always with a checksum of its own, and before that the byte that tells whether the others have one.
-    this.checksumBytes = event[event.length - CHECKSUM_BYTES - 1] === CRC32 ? CHECKSUM_BYTES : 0;
-    this.fileCreatedAtMs ??= event.readUInt32LE(0) * 1000;
+    this.checksumBytes = buffer[end - CHECKSUM_BYTES - 1] === CRC32 ? CHECKSUM_BYTES : 0;
+    this.fileCreatedAtMs ??= buffer.readUInt32LE(start) * 1000;
     this.tables.clear();
   }
 
-  private begin(parsed: ParsedGtid, at: BinlogPosition, eventBytes: number): void {
-    const skipped = this.port.skipped(parsed, { file: at.file, position: at.position - eventBytes });
-    this.transaction = { gtid: parsed.gtid, skipped, begun: false, told: new Set(), xa: null };
-    if (!skipped) {
-      this.port.put({ kind: 'transaction', gtid: parsed.gtid, committedAtUs: parsed.committedAtUs, at }, 0);
-    }
+  private begin(parsed: ParsedGtid, position: number, eventBytes: number): void {
+    const { gtid, committedAtUs } = parsed;
+    const skipped = this.port.skipped(parsed, this.file, position - eventBytes);
+    this.transaction = { gtid, skipped, begun: false, told: null, xa: null };
+    if (!skipped) this.port.put(new TransactionStart(gtid, committedAtUs, this.at(position)), 0);
   }
 
-  private inTransaction(kind: Kind, body: LogBytes, event: Buffer, at: BinlogPosition): void {
+  private inTransaction(kind: Kind, body: LogBytes, ignorable: boolean, position: number): void {
     switch (kind) {
       case Kind.TableMap:
         this.tableMap(body);
         return;
       case Kind.WriteRows:
       case Kind.WriteRowsV1:
-        this.rows('insert', kind === Kind.WriteRows, body, at);
+        this.rows('insert', kind === Kind.WriteRows, body, position);
         return;
       case Kind.UpdateRows:
       case Kind.UpdateRowsV1:
-        this.rows('update', kind === Kind.UpdateRows, body, at);
+        this.rows('update', kind === Kind.UpdateRows, body, position);
         return;
       case Kind.DeleteRows:
       case Kind.DeleteRowsV1:
-        this.rows('delete', kind === Kind.DeleteRows, body, at);
+        this.rows('delete', kind === Kind.DeleteRows, body, position);
         return;
       case Kind.PartialUpdateRows:
-        this.partialUpdate(body, at);
+        this.partialUpdate(body, this.at(position));
         return;
       case Kind.Xid:
-        this.end(at);
+        this.end(this.at(position));
         return;
       case Kind.Query:
-        this.query(body, at);
+        this.query(body, position);
         return;
       case Kind.XaPrepare:
-        this.xaPrepare(body, at);
+        this.xaPrepare(body, this.at(position));
         return;
       case Kind.ExecuteLoad:
-        this.asText(at);
+        this.asText(this.at(position));
         return;
       case Kind.Incident:
-        this.undecodable(null, null, 'the server reports an incident: events are missing from the log', at);
+        this.undecodable(
+          null,
+          null,
+          'the server reports an incident: events are missing from the log',
+          this.at(position),
+        );
         return;
       default:
-        if (SILENT.has(kind) || (event.readUInt16LE(17) & IGNORABLE) !== 0) return;
-        this.undecodable(null, null, `an event of the unknown kind ${kind}`, at);
+        if (SILENT.has(kind) || ignorable) return;
+        this.undecodable(null, null, `an event of the unknown kind ${kind}`, this.at(position));
     }
   }
 
@@ -209,10 +225,10 @@ export class LogAssembler {
     } else known.onlyCascades = onlyCascades;
   }
 
-  private rows(rows: RowsKind, hasExtra: boolean, body: LogBytes, at: BinlogPosition): void {
+  private rows(rows: RowsKind, hasExtra: boolean, body: LogBytes, position: number): void {
     const known = this.tables.get(body.u48());
     if (known === undefined) {
-      this.undecodable(null, null, 'rows of a table that the log did not name', at);
+      this.undecodable(null, null, 'rows of a table that the log did not name', this.at(position));
       return;
     }
     const { description } = known;
@@ -221,6 +237,7 @@ export class LogAssembler {
     if (known.onlyCascades && (!cascadesEscape || rows === 'insert')) return;
     const { schema, table: name, problem } = description;
     const { transaction } = this;
+    const at = this.at(position);
     if (!transaction) {
       this.undecodable(schema, name, 'the log was read from the middle of a transaction on', at);
     } else if (transaction.xa) {
@@ -230,16 +247,7 @@ export class LogAssembler {
     } else {
       const { left } = body;
       const copy = this.copies.of(body);
-      const item = {
-        kind: 'undecoded-rows',
-        table: description,
-        rows,
-        hasExtra,
-        cascadesEscape,
-        body: copy,
-        at,
-      } as const;
-      this.port.put(item, left);
+      this.port.put(new UndecodedRows(description, rows, hasExtra, cascadesEscape, copy, at), left);
     }
   }
 
@@ -252,7 +260,7 @@ export class LogAssembler {
     this.undecodable(known?.schema ?? null, known?.table ?? null, reason, at);
   }
 
-  private query(body: LogBytes, at: BinlogPosition): void {
+  private query(body: LogBytes, position: number): void {
     body.skip(8);
     const schemaLength = body.u8();
     body.skip(2);
@@ -262,6 +270,7 @@ export class LogAssembler {
       transaction.begun = true;
       return;
     }
+    const at = this.at(position);
     const schema = body.text(schemaLength);
     body.skip(1);
     const statement = body.text(body.left);
@@ -317,16 +326,15 @@ export class LogAssembler {
 
   private undecodable(schema: string | null, table: string | null, reason: string, at: BinlogPosition): void {
     const key = JSON.stringify([schema, table]);
-    const told = this.transaction?.told;
-    if (told?.has(key)) return;
-    told?.add(key);
+    if (this.transaction?.told?.has(key)) return;
+    if (this.transaction) (this.transaction.told ??= new Set()).add(key);
     this.port.put({ kind: 'undecodable', schema, table, reason, at }, 0);
   }
 
   private end(at: BinlogPosition): void {
     const { transaction } = this;
     this.transaction = null;
-    if (transaction) this.port.put({ kind: 'end', gtid: transaction.gtid, skipped: transaction.skipped, at }, 0);
+    if (transaction) this.port.put(new TransactionEnd(transaction.gtid, transaction.skipped, at), 0);
   }
 }
 

@@ -4,10 +4,18 @@ export const isRangeError = (error: unknown): boolean => (error as Error | undef
 /** Reads MySQL's little-endian wire formats from a piece of a buffer. Throws `RangeError` past the end. */
 export class LogBytes {
   constructor(
-    readonly buffer: Buffer,
+    public buffer: Buffer,
     public at: number,
-    readonly end: number,
+    public end: number,
   ) {}
+
+  /** Reads another piece from now on: one for each event would be most of what there is to collect. */
+  of(buffer: Buffer, at: number, end: number): this {
+    this.buffer = buffer;
+    this.at = at;
+    this.end = end;
+    return this;
+  }
 
   get left(): number {
     return this.end - this.at;

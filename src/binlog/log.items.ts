@@ -1,5 +1,7 @@
 import type {
+  BinlogCoordinates,
   BinlogPosition,
+  CommitEvent,
   HeartbeatEvent,
   SchemaChangeEvent,
   TransactionStartEvent,
@@ -10,24 +12,68 @@ import type { LogCopy } from './log.copies.js';
 import type { RowsKind } from './logged.rows.js';
 import type { TableDescription } from './table.description.js';
 
-/** Rows as they came: they are looked at when the consumer takes them, so that the queue holds their bytes only. */
-export interface UndecodedRows {
-  readonly kind: 'undecoded-rows';
-  readonly table: TableDescription;
-  readonly rows: RowsKind;
-  readonly hasExtra: boolean;
-  readonly cascadesEscape: boolean;
-  readonly body: LogCopy;
-  readonly at: BinlogPosition;
+/*
+ * What is made for each transaction are classes, not literals. V8 counts what becomes of a literal's objects: where most outlive its
+ * young generation for a while, it makes all later ones in the old one at once, and then they pile up there until the next great round.
+ */
+
+export class LogPlace implements BinlogPosition {
+  constructor(
+    readonly file: string,
+    readonly position: number,
+  ) {}
 }
 
-export interface TransactionEnd {
-  readonly kind: 'end';
-  /** Empty for a transaction without one. */
-  readonly gtid: string;
-  /** It was passed over: nothing else of it was put. */
-  readonly skipped: boolean;
-  readonly at: BinlogPosition;
+export class TransactionStart implements TransactionStartEvent {
+  readonly kind = 'transaction';
+
+  constructor(
+    readonly gtid: string,
+    readonly committedAtUs: number,
+    readonly at: BinlogPosition,
+  ) {}
+}
+
+/** Rows as they came: they are looked at when the consumer takes them, so that the queue holds their bytes only. */
+export class UndecodedRows {
+  readonly kind = 'undecoded-rows';
+
+  constructor(
+    readonly table: TableDescription,
+    readonly rows: RowsKind,
+    readonly hasExtra: boolean,
+    readonly cascadesEscape: boolean,
+    readonly body: LogCopy,
+    readonly at: BinlogPosition,
+  ) {}
+}
+
+export class TransactionEnd {
+  readonly kind = 'end';
+
+  constructor(
+    /** Empty for a transaction without one. */
+    readonly gtid: string,
+    /** It was passed over: nothing else of it was put. */
+    readonly skipped: boolean,
+    readonly at: BinlogPosition,
+  ) {}
+}
+
+/** The end as its consumer is given it. */
+export class TransactionCommit implements CommitEvent {
+  readonly kind = 'commit';
+
+  constructor(readonly coordinates: BinlogCoordinates) {}
+}
+
+export class LogCoordinates implements BinlogCoordinates {
+  constructor(
+    readonly file: string,
+    readonly position: number,
+    readonly gtidSet: string,
+    readonly serverUuid: string,
+  ) {}
 }
 
 export type AssembledItem =
@@ -41,7 +87,7 @@ export interface AssemblerPort {
    */
   wanted(schema: string, table: string): boolean | 'cascades';
   /** Transactions before the wanted start are passed over without a word. */
-  skipped(transaction: ParsedGtid, from: BinlogPosition): boolean;
+  skipped(transaction: ParsedGtid, fromFile: string, fromPosition: number): boolean;
   put(item: AssembledItem, bytes: number): void;
   /** Resolves when more can be taken. */
   room(): Promise<void>;

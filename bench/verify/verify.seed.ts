@@ -1,7 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { ConsistentRegistry } from '../../src/consistent.registry.js';
 import { RowExpectation } from '../../src/verify/row.expectation.js';
-import { RowWalker } from '../../src/verify/row.walker.js';
+import { RowWalker } from '../../src/walk/row.walker.js';
 import type { BenchServers } from '../cell.types.js';
 import { newConnection, rowOf } from '../store.reset.js';
 

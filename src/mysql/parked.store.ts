@@ -8,6 +8,7 @@ import { queryPrimary } from './statement.timeout.js';
 import type { RowStore, SqlRunner, VersionedKey } from './row.store.js';
 import { parkedTableSql } from './consistent.migration.js';
 import { errnoOf } from './mysql.errors.js';
+import { tableExists } from './table.facts.js';
 
 /** Why a pending write waits for a person. */
 export type ParkReason =
@@ -53,11 +54,7 @@ export class ParkedStore {
 
   /** Creates the table where it is missing. A user without the right to create needs it made by a migration. */
   async ensureTable(): Promise<void> {
-    // CREATE … IF NOT EXISTS wants the privilege also where the table is there.
-    const found = (await this.query(
-      `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_parked'`,
-    )) as unknown[];
-    if (found.length > 0) return;
+    if (await tableExists((sql, values) => this.query(sql, values), 'consistent_parked')) return;
     await this.query(parkedTableSql()).catch((error: unknown) => {
       if (errnoOf(error) !== ER_TABLEACCESS_DENIED) throw error;
       throw new InvalidSchemaError(

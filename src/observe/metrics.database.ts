@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
+import { type Ask, tableExists } from '../mysql/table.facts.js';
 import type { VerifyResult } from '../verify/verify.types.js';
 import { PREPARE_AGES_SECONDS } from './metrics.catalogue.js';
 import type { MetricsSet } from './metrics.set.js';
@@ -76,8 +77,8 @@ export class DatabaseFigures {
     const found: { binding: EntityBinding; row: Row; result: VerifyResult }[] = [];
     for (const [dataSource, bindings] of this.byDataSource()) {
       // Made at the first verification: until then there was none.
-      const sql = 'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?';
-      if ((await query(dataSource, sql, ['consistent_verification'])).length === 0) continue;
+      const ask: Ask = (sql, values) => query(dataSource, sql, values);
+      if (!(await tableExists(ask, 'consistent_verification'))) continue;
       const rows = await query(
         dataSource,
         `SELECT table_name AS t, state, CAST(JSON_REMOVE(result, '$.examples', '$.reasons') AS CHAR) AS result, ` +

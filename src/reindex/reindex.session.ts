@@ -3,8 +3,8 @@ import type { Client } from '@elastic/elasticsearch';
 import { DocumentStore } from '../elasticsearch/document.store.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { ReindexInterruptedError, ReindexStateError } from '../errors.js';
-import { queryPrimary } from '../mysql/statement.timeout.js';
 import type { Redriver } from '../settle/redriver.js';
+import { estimateTable } from '../walk/row.estimate.js';
 import type { IndexSeats } from './index.seats.js';
 import { type LeasedRoutes, withMargin } from './index.routes.js';
 import { ProblemList } from './problem.list.js';
@@ -113,11 +113,7 @@ export class ReindexSession {
   }
 
   async estimate(context: EntityContext): Promise<void> {
-    const { dataSource, metadata, driver } = context.binding;
-    const sql = 'SELECT TABLE_ROWS AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?';
-    const values = [metadata.database ?? driver.database, metadata.tableName];
-    const [row] = (await queryPrimary(dataSource, sql, values)) as { n: number | string | null }[];
-    this.estimates.set(context, Number(row?.n ?? 0));
+    this.estimates.set(context, await estimateTable(context.binding));
   }
 
   /** The index that would decide after an exchange. */

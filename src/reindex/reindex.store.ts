@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { NOW_MICROS } from '../mysql/row.statements.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
+import { tableExists } from '../mysql/table.facts.js';
 import type { KeptReindex, ReindexPhase, ReindexView } from './reindex.state.js';
 
 const TABLE = 'consistent_reindex';
@@ -48,11 +49,11 @@ export class ReindexStore {
     if (!(await this.exists())) await this.query(TABLE_SQL);
   }
 
-  /** Asks information_schema, so that a missing table is no error in anybody's log. */
   async exists(): Promise<boolean> {
-    if (this.isThere) return true;
-    const sql = 'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?';
-    this.isThere = ((await queryPrimary(this.dataSource, sql, [TABLE], VIEW_TIMEOUT_MS)) as unknown[]).length > 0;
+    this.isThere ||= await tableExists(
+      (sql, values) => queryPrimary(this.dataSource, sql, values, VIEW_TIMEOUT_MS),
+      TABLE,
+    );
     return this.isThere;
   }
 

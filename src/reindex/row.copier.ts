@@ -5,7 +5,9 @@ import { InvalidDocumentError } from '../errors.js';
 import type { DocumentWrite } from '../protocol/outcome.js';
 import { withMarkers } from './marker.lookup.js';
 import { RowExpectation } from '../verify/row.expectation.js';
-import { type RowChunk, RowWalker, type WalkedRow } from '../verify/row.walker.js';
+import { BatchSize } from '../walk/batch.size.js';
+import { RowPace } from '../walk/row.pace.js';
+import { type RowChunk, RowWalker, type WalkedRow } from '../walk/row.walker.js';
 import type { CopyPlace } from './reindex.state.js';
 import type { ProblemList } from './problem.list.js';
 
@@ -18,10 +20,6 @@ export interface CopyOptions {
   readonly signal: AbortSignal;
 }
 
-/** The first batch tells how large rows are. */
-const FIRST_ROWS = 100;
-/** Of documents in one batch. */
-const BATCH_CHARACTERS = 8 * 1024 * 1024;
 const MAX_TRIES = 6;
 const FIRST_PAUSE_MS = 200;
 /** Rows that were read longer ago are read again: the delete of one may be forgotten before its document is sent. */
@@ -34,9 +32,8 @@ const MAX_AGE_MS = 60_000;
 export class RowCopier {
   private readonly expectation: RowExpectation;
   private readonly walker: RowWalker;
-  private readonly begunAt = performance.now();
-  private charactersPerRow = 0;
-  private taken = 0;
+  private readonly size: BatchSize;
+  private readonly pace: RowPace;
 
   constructor(
     private readonly context: EntityContext,
@@ -46,20 +43,22 @@ export class RowCopier {
   ) {
     this.expectation = new RowExpectation(context.binding);
     this.walker = new RowWalker(context.binding, true);
+    this.size = new BatchSize(options.batchSize);
+    this.pace = new RowPace(options.maxRowsPerSecond, options.signal);
   }
 
   /** From `place` to the table's end. `moved` is told, and waited for, after each chunk. */
   async copy(place: CopyPlace, moved: (place: CopyPlace) => Promise<void>): Promise<void> {
-    const { batchSize, signal } = this.options;
+    const { signal } = this.options;
     let { after, rows, copied } = place;
-    let next = this.read(after, Math.min(FIRST_ROWS, batchSize));
+    let next = this.read(after, this.size.first);
     for (;;) {
       const { chunk, at } = await next;
       if (!chunk) break;
       signal.throwIfAborted();
       const writes = await this.writesOf(chunk.rows);
       // The next rows are read while these are sent.
-      next = this.read(chunk.after, this.nextLimit());
+      next = this.read(chunk.after, this.size.next);
       next.catch(() => undefined);
       if (performance.now() - at > MAX_AGE_MS) {
         next = this.read(after, chunk.rows.length);
@@ -69,7 +68,7 @@ export class RowCopier {
       rows += chunk.rows.length;
       after = chunk.after;
       await moved({ after, rows, copied, isDone: false });
-      await this.throttle(chunk.rows.length);
+      await this.pace.keep(chunk.rows.length);
     }
     await moved({ after, rows, copied, isDone: true });
   }
@@ -95,7 +94,7 @@ export class RowCopier {
         this.problems.add({ entity: binding.name, documentId: '', reason: error.message });
       }
     }
-    this.charactersPerRow = characters / rows.length;
+    this.size.measure(rows.length, characters);
     const { target, timeoutMs } = this.options;
     return target === binding.alias ? writes : withMarkers(this.context, writes, timeoutMs);
   }
@@ -128,19 +127,6 @@ export class RowCopier {
 
   private refused({ id }: DocumentWrite, reason: string): void {
     this.problems.add({ entity: this.context.binding.name, documentId: id, reason });
-  }
-
-  private nextLimit(): number {
-    const { batchSize } = this.options;
-    if (this.charactersPerRow === 0) return batchSize;
-    return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.charactersPerRow)));
-  }
-
-  private async throttle(rows: number): Promise<void> {
-    const { maxRowsPerSecond, signal } = this.options;
-    this.taken += rows;
-    const dueMs = (this.taken * 1_000) / maxRowsPerSecond - (performance.now() - this.begunAt);
-    if (dueMs > 1) await sleep(dueMs, undefined, { signal });
   }
 }
 

@@ -4,6 +4,7 @@ import { LeaderLock } from '../binlog/leader.lock.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { ParkReason } from '../mysql/parked.store.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
+import { tableExists } from '../mysql/table.facts.js';
 import type { VerificationState } from '../verify/verification.store.js';
 import type { VerifyResult } from '../verify/verify.types.js';
 import { answerOf, ReportPart } from './report.part.js';
@@ -100,10 +101,11 @@ export class DatabaseReader {
   }
 
   private async estimates(bindings: readonly EntityBinding[]): Promise<Map<string, number>> {
-    const tables = bindings.map(({ metadata }) => ({
+    // As MySQL spells them: it may fold the case of names, and answers in its own spelling.
+    const tables = bindings.map(({ metadata, shape }) => ({
       path: metadata.tablePath,
-      schema: metadata.database ?? String(this.dataSource.driver.database),
-      name: metadata.tableName,
+      schema: shape.database,
+      name: shape.table,
     }));
     if (tables.length === 0) return new Map();
     const rows = await this.query(
@@ -169,9 +171,8 @@ export class DatabaseReader {
     return checkpoints;
   }
 
-  private async exists(table: string): Promise<boolean> {
-    const sql = 'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?';
-    return (await this.query(sql, [table])).length > 0;
+  private exists(table: string): Promise<boolean> {
+    return tableExists((sql, values) => this.query(sql, values), table);
   }
 }
 

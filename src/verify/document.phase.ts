@@ -29,7 +29,7 @@ export class DocumentPhase {
         next.catch(() => undefined);
         const current = page;
         found.merge(await this.run.persistently(() => this.check(current)));
-        await this.run.throttle(page.documents.length);
+        await this.run.pace.keep(page.documents.length);
         await this.run.advance(null, found);
       }
       this.run.tally.counts.documents = 0;

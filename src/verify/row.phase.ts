@@ -1,8 +1,9 @@
 import { keyOfImage } from '../entity/row.key.js';
+import { BatchSize } from '../walk/batch.size.js';
+import { type RowChunk, RowWalker, type WalkedRow } from '../walk/row.walker.js';
 import { decideDifference } from './difference.decision.js';
 import type { Suspect } from './difference.recheck.js';
 import { type Expectation, RowExpectation } from './row.expectation.js';
-import { type RowChunk, RowWalker, type WalkedRow } from './row.walker.js';
 import type { VerificationRun } from './verification.run.js';
 import { VerifyTally } from './verify.tally.js';
 
@@ -26,10 +27,6 @@ interface Compared {
 
 /** Batches whose rows are compared and gone, and whose differences are still looked at: those mostly wait. */
 const RECHECKED = 6;
-/** The first batch tells how large rows are. */
-const FIRST_ROWS = 100;
-/** Of documents in one batch. */
-const BATCH_CHARACTERS = 8 * 1024 * 1024;
 
 /** From every row to its document: finds what is missing, stale or foreign, and documents that should not be. */
 export class RowPhase {
@@ -37,21 +34,22 @@ export class RowPhase {
   private readonly walker: RowWalker;
   private readonly withText: boolean;
   private readonly comparing = new Set<Promise<void>>();
-  private charactersPerRow = 0;
+  private readonly size: BatchSize;
 
   constructor(private readonly run: VerificationRun) {
     const { context, options } = run.parts;
     this.expectation = new RowExpectation(context.binding);
+    this.size = new BatchSize(options.batchSize);
     this.withText = options.depth === 'content';
     this.walker = new RowWalker(context.binding, this.withText || this.expectation.needsWholeRows);
   }
 
   /** Several batches at once; counted in their order, so that the cursor never passes one that is not done. */
   async walk(from: readonly string[] | null): Promise<void> {
-    const { batchSize, concurrency } = this.run.parts.options;
+    const { concurrency } = this.run.parts.options;
     const batches: Batch[] = [];
     let after = from;
-    let limit = Math.min(FIRST_ROWS, batchSize);
+    let limit = this.size.first;
     try {
       for (;;) {
         const chunk = await this.run.persistently(() => this.walker.next(after, limit));
@@ -60,8 +58,8 @@ export class RowPhase {
         batches.push(this.batch(chunk));
         while (this.comparing.size >= concurrency) await Promise.race(this.comparing);
         while (batches[0]?.ended || batches.length >= concurrency + RECHECKED) await this.count(batches.shift()!);
-        await this.run.throttle(chunk.rows.length);
-        limit = this.nextLimit(batchSize);
+        await this.run.pace.keep(chunk.rows.length);
+        limit = this.size.next;
       }
       for (let batch = batches.shift(); batch; batch = batches.shift()) await this.count(batch);
     } finally {
@@ -73,11 +71,6 @@ export class RowPhase {
   private async count({ after, tally }: Batch): Promise<void> {
     this.run.tally.merge(await tally);
     await this.run.advance(after);
-  }
-
-  private nextLimit(batchSize: number): number {
-    if (this.charactersPerRow === 0) return batchSize;
-    return Math.max(1, Math.min(batchSize, Math.floor(BATCH_CHARACTERS / this.charactersPerRow)));
   }
 
   private batch({ rows, after }: RowChunk): Batch {
@@ -131,7 +124,7 @@ export class RowPhase {
         characters += expectation.text?.length ?? 0;
       }
     }
-    this.charactersPerRow = characters / rows.length;
+    this.size.measure(rows.length, characters);
     const views = await reader.compare(
       expected.map(({ expectation }) => expectation.documentId),
       expected.map(({ expectation }) => expectation.text),

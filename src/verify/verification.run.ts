@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext } from '../entity/entity.context.js';
 import { VerificationInterruptedError } from '../errors.js';
 import { classifyMysqlError, driverErrorOf, isServerAnswer } from '../mysql/mysql.errors.js';
-import { queryPrimary } from '../mysql/statement.timeout.js';
+import { RowPace } from '../walk/row.pace.js';
+import { estimateTable } from '../walk/row.estimate.js';
 import { DocumentPhase } from './document.phase.js';
 import type { DocumentReader } from './document.reader.js';
 import { RowPhase } from './row.phase.js';
@@ -28,11 +29,12 @@ export interface RunParts {
 /** One verification: from every row to its document, then from every document to its row. */
 export class VerificationRun {
   readonly tally: VerifyTally;
+  /** Of rows, then of documents. */
+  readonly pace: RowPace;
   private readonly begunAt = performance.now();
   private phase: VerifyCursor['phase'];
   private after: readonly string[] | null;
   private estimatedRows = 0;
-  private taken = 0;
 
   constructor(
     readonly parts: RunParts,
@@ -42,6 +44,7 @@ export class VerificationRun {
     const { options, context } = parts;
     const from = options.from?.entity === context.binding.name ? options.from : undefined;
     this.tally = new VerifyTally(options.maxExamples, from?.counts);
+    this.pace = new RowPace(options.maxRowsPerSecond, options.signal);
     this.phase = from?.phase ?? 'rows';
     this.after = from?.after ?? null;
   }
@@ -60,7 +63,7 @@ export class VerificationRun {
   async run(): Promise<VerifyResult> {
     const { context } = this.parts;
     try {
-      this.estimatedRows = await this.persistently(() => this.estimate());
+      this.estimatedRows = await this.persistently(() => estimateTable(context.binding));
       if (this.phase === 'rows') {
         const rows = new RowPhase(this);
         await rows.walk(this.after);
@@ -91,14 +94,6 @@ export class VerificationRun {
     await this.moved(cursor);
   }
 
-  /** Waits where the rows would otherwise be compared faster than they may. */
-  async throttle(items: number): Promise<void> {
-    const { maxRowsPerSecond, signal } = this.parts.options;
-    this.taken += items;
-    const dueMs = (this.taken * 1_000) / maxRowsPerSecond - (performance.now() - this.begunAt);
-    if (dueMs > 1) await sleep(dueMs, undefined, signal ? { signal } : {});
-  }
-
   /** Tries again what a store did not answer. */
   async persistently<T>(work: () => Promise<T>): Promise<T> {
     const { signal } = this.parts.options;
@@ -127,14 +122,6 @@ export class VerificationRun {
       seconds: this.seconds,
       cursor,
     };
-  }
-
-  private async estimate(): Promise<number> {
-    const { dataSource, metadata, driver } = this.parts.context.binding;
-    const sql = 'SELECT TABLE_ROWS AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?';
-    const parameters = [metadata.database ?? driver.database, metadata.tableName];
-    const [row] = (await queryPrimary(dataSource, sql, parameters)) as { n: number | string | null }[];
-    return Number(row?.n ?? 0);
   }
 
   private interrupted(cause: Error): Error {

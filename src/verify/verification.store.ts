@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
+import { type Ask, tableExists } from '../mysql/table.facts.js';
 import type { VerifyResult } from './verify.types.js';
 
 export type VerificationState = 'running' | 'complete' | 'interrupted';
@@ -36,10 +37,8 @@ export class VerificationStore {
 
   /** Makes the table where it is missing. */
   async ensureTable(): Promise<void> {
-    // CREATE … IF NOT EXISTS wants the privilege also where the table is there.
-    const sql = 'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?';
-    const found = (await queryPrimary(this.dataSource, sql, [TABLE])) as unknown[];
-    if (found.length === 0) await queryPrimary(this.dataSource, TABLE_SQL);
+    const ask: Ask = (sql, values) => queryPrimary(this.dataSource, sql, values);
+    if (!(await tableExists(ask, TABLE))) await queryPrimary(this.dataSource, TABLE_SQL);
   }
 
   async begin({ name, metadata }: EntityBinding, cursor: string): Promise<void> {

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { errnoOf } from '../../mysql/mysql.errors.js';
+import { type Ask, tableExists } from '../../mysql/table.facts.js';
 import type { InspectedTable, Inspection } from '../inspect/inspected.types.js';
 import type { Finding } from './finding.js';
 
@@ -31,8 +32,9 @@ export async function grantFindings(
       ? ([['consistent_checkpoint', ['SELECT', 'INSERT', 'UPDATE'], 'name']] as const)
       : []),
   ] as const;
+  const ask: Ask = (sql, values) => dataSource.query(sql, values);
   for (const [name, rights, key] of own) {
-    if (await isVisible(dataSource, name)) findings.push(...(await missing(dataSource, name, rights, quoted(key))));
+    if (await tableExists(ask, name)) findings.push(...(await missing(dataSource, name, rights, quoted(key))));
     else findings.push(await absent(dataSource, name, rights));
   }
   if (!(await seesTriggers(dataSource, table))) {
@@ -88,14 +90,6 @@ async function isDenied(dataSource: DataSource, statement: string): Promise<bool
   } catch (error) {
     return DENIED.has(errnoOf(error) ?? 0);
   }
-}
-
-async function isVisible(dataSource: DataSource, table: string): Promise<boolean> {
-  const found = (await dataSource.query(
-    'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?',
-    [table],
-  )) as unknown[];
-  return found.length > 0;
 }
 
 /** MySQL does not tell a table that is not there from one that the user has no right on: what mends either is told. */

@@ -9,6 +9,7 @@ import { whereToBegin } from '../../binlog/backstop.begin.js';
 import type { ServerFacts } from '../../binlog/failover.decision.js';
 import { readServerFacts } from '../../binlog/server.facts.js';
 import { InvalidOptionsError } from '../../errors.js';
+import { tableExists } from '../../mysql/table.facts.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
 import { checkedQuery } from './log.query.js';
 
@@ -43,10 +44,7 @@ export async function readBackstops(inspection: Inspection, dataSourceName?: str
 }
 
 async function readBackstop(backstop: ResolvedBackstopOptions, dataSource: DataSource): Promise<BackstopFacts | null> {
-  const found = (await dataSource.query(
-    `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_checkpoint'`,
-  )) as unknown[];
-  if (found.length === 0) return null;
+  if (!(await tableExists((sql, values) => dataSource.query(sql, values), 'consistent_checkpoint'))) return null;
   const checkpoint = await new CheckpointStore(dataSource).load(backstop.name);
   const { lockName } = new LeaderLock({ connection: primaryConnectionOf(dataSource), name: backstop.name });
   const [facts] = (await dataSource.query(

@@ -1,4 +1,6 @@
 import type { Client } from '@elastic/elasticsearch';
+import type { DataSource } from 'typeorm';
+import { type Ask, estimateRows, tableExists } from '../../mysql/table.facts.js';
 import type { VerifyResult } from '../../verify/verify.types.js';
 import { type BackstopFacts, readBackstops } from './backstop.reader.js';
 import type { InspectedTable, Inspection } from './inspected.types.js';
@@ -80,15 +82,11 @@ async function readTable(table: InspectedTable, client: Client | null): Promise<
     `SELECT COUNT(*) AS undecided, COALESCE(SUM(${deadline} < UTC_TIMESTAMP(6)), 0) AS overdue,
        TIMESTAMPDIFF(SECOND, MIN(${deadline}), UTC_TIMESTAMP(6)) AS oldest FROM ${path} WHERE ${deadline} IS NOT NULL`,
   )) as [{ undecided: string; overdue: string; oldest: string | null }];
-  const [estimate] = (await dataSource.query(
-    'SELECT TABLE_ROWS AS n FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
-    [database, tableName],
-  )) as [{ n: string | null }];
   const overdue = Number(counts.overdue);
   return {
     entity: table.name,
     table: tableName,
-    estimatedRows: Number(estimate?.n ?? 0),
+    estimatedRows: await estimateRows(askOf(dataSource), database, tableName),
     undecided: Number(counts.undecided),
     overdue,
     oldestOverdueSeconds: overdue > 0 ? Number(counts.oldest) : null,
@@ -100,14 +98,14 @@ async function readTable(table: InspectedTable, client: Client | null): Promise<
 }
 
 async function parkedOf({ dataSource, tablePath }: InspectedTable): Promise<number> {
-  if (!(await exists(dataSource, 'consistent_parked'))) return 0;
+  if (!(await tableExists(askOf(dataSource), 'consistent_parked'))) return 0;
   const sql = 'SELECT COUNT(*) AS n FROM consistent_parked WHERE table_name = ?';
   const [row] = (await dataSource.query(sql, [tablePath])) as [{ n: string }];
   return Number(row.n);
 }
 
 async function verifiedOf({ dataSource, tablePath }: InspectedTable): Promise<VerifiedFacts | null> {
-  if (!(await exists(dataSource, 'consistent_verification'))) return null;
+  if (!(await tableExists(askOf(dataSource), 'consistent_verification'))) return null;
   const [row] = (await dataSource.query(
     `SELECT state, CAST(updated_at AS CHAR) AS at, CAST(result AS CHAR) AS result FROM consistent_verification
      WHERE table_name = ?`,
@@ -118,10 +116,8 @@ async function verifiedOf({ dataSource, tablePath }: InspectedTable): Promise<Ve
   return { state: row.state, at: row.at.slice(0, 19), consistent: result?.consistent ?? null };
 }
 
-/** A user without rights on the table does not see it. */
-async function exists(dataSource: InspectedTable['dataSource'], table: string): Promise<boolean> {
-  const sql = 'SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ?';
-  return ((await dataSource.query(sql, [table])) as unknown[]).length > 0;
+function askOf(dataSource: DataSource): Ask {
+  return (sql, values) => dataSource.query(sql, values);
 }
 
 async function indexOf(client: Client, alias: string): Promise<{ index: string | null; documents: number | null }> {

@@ -5,6 +5,7 @@ import { Consistency } from '../consistency.columns.js';
 import type { ConsistentEntityOptions } from '../consistent.decorator.js';
 import { InvalidSchemaError } from '../errors.js';
 import { columnCodec, type ColumnCodec, type DriverSettings } from '../mysql/column.codec.js';
+import { quotePath } from '../mysql/identifier.js';
 import type { TableShape } from '../mysql/table.introspection.js';
 import type { Decider, Presence } from '../protocol/row.js';
 import type { RowImage } from './row.image.js';
@@ -115,10 +116,7 @@ export class EntityBinding<Entity extends ObjectLiteral = any> {
 
   /** The table as SQL names it, quoted. */
   get table(): string {
-    return this.metadata.tablePath
-      .split('.')
-      .map((part) => `\`${part.replaceAll('`', '``')}\``)
-      .join('.');
+    return quotePath(this.metadata.tablePath);
   }
 
   /** What the driver would have handed to TypeORM for this column. */

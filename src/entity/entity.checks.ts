@@ -2,6 +2,7 @@ import type { EntityMetadata } from 'typeorm';
 import type { BypassGuard } from '../consistent.options.js';
 import { DELETED_FIELD } from '../elasticsearch/tombstone.codec.js';
 import { InvalidSchemaError } from '../errors.js';
+import { quote } from '../mysql/identifier.js';
 import type { TableShape } from '../mysql/table.introspection.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
 import type { ConsistencyNames } from './entity.binding.js';
@@ -62,7 +63,7 @@ export function checkTable(
     });
   };
   if (!TRANSACTIONAL_ENGINES.has(shape.engine.toLowerCase())) {
-    refuse(`engine ${shape.engine} has no transactions. Run: ALTER TABLE \`${shape.table}\` ENGINE = InnoDB`);
+    refuse(`engine ${shape.engine} has no transactions. Run: ALTER TABLE ${quote(shape.table)} ENGINE = InnoDB`);
   }
   checkConsistencyColumns(metadata, shape, names, refuse);
   for (const primary of metadata.primaryColumns) {

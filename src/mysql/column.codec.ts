@@ -1,5 +1,6 @@
 import { documentConversion } from './document.codec.js';
 import { driverConversion, isBinary, isSpatial, type DriverSettings } from './driver.codec.js';
+import { quote } from './identifier.js';
 import type { ColumnShape } from './table.introspection.js';
 
 export type { DriverSettings } from './driver.codec.js';
@@ -62,7 +63,7 @@ export function columnCodec(column: ColumnShape): ColumnCodec {
     name: column.name,
     dataType: column.dataType,
     generated: column.generated,
-    ...(form ? textCopies(form, path) : jsonCopies(identifier(column.name), path)),
+    ...(form ? textCopies(form, path) : jsonCopies(quote(column.name), path)),
     toDriver: (text, settings) => (text === null ? null : driver(text, settings)),
     toDocument: (text, settings) => (text === null ? null : document(text, settings)),
   };
@@ -103,7 +104,7 @@ function onlyWithImage(previous: string, sql: string): string {
 }
 
 function sqlForm(column: ColumnShape): SqlForm {
-  const name = identifier(column.name);
+  const name = quote(column.name);
   const plain = asText(name);
   switch (column.dataType) {
     case 'float':
@@ -221,7 +222,7 @@ export function undoObject(codecs: readonly ColumnCodec[]): string {
 export function restoreAssignments(codecs: readonly ColumnCodec[], previous: string): string {
   return codecs
     .filter((codec) => !codec.generated)
-    .map((codec) => `${identifier(codec.name)} = ${codec.restore(previous)}`)
+    .map((codec) => `${quote(codec.name)} = ${codec.restore(previous)}`)
     .join(', ');
 }
 
@@ -241,10 +242,6 @@ const STRICT_RESTORE_HINT = hint('STRICT_ALL_TABLES,ALLOW_INVALID_DATES');
  */
 export function restoreHint(codecs: readonly ColumnCodec[]): string {
   return codecs.some((codec) => codec.dataType === 'enum' && !codec.generated) ? RESTORE_HINT : STRICT_RESTORE_HINT;
-}
-
-function identifier(name: string): string {
-  return `\`${name.replaceAll('`', '``')}\``;
 }
 
 const jsonKey = (name: string): string => sqlText(name);

@@ -1,6 +1,7 @@
 import type { EntityTarget, QueryRunner } from 'typeorm';
 import { Consistency, CONSISTENCY_DEADLINE_INDEX } from '../consistency.columns.js';
 import { InvalidSchemaError } from '../errors.js';
+import { quote, quotePath } from './identifier.js';
 import { errnoOf } from './mysql.errors.js';
 
 /** The protocol's columns by their names in the table, and the name of the index on the deadline. */
@@ -205,7 +206,7 @@ async function presentParts(queryRunner: QueryRunner, table: string, names: Cons
 
 async function refuseWhilePending(queryRunner: QueryRunner, table: string, names: ConsistencyColumnNames) {
   const pending = (await queryRunner.query(
-    `SELECT 1 FROM ${quoted(table)} WHERE ${identifier(names.state)} = 'prepare' LIMIT 1`,
+    `SELECT 1 FROM ${quotePath(table)} WHERE ${quote(names.state)} = 'prepare' LIMIT 1`,
   )) as unknown[];
   if (pending.length === 0) return;
   throw new InvalidSchemaError(
@@ -227,21 +228,18 @@ async function alter(queryRunner: QueryRunner, statement: string): Promise<void>
 }
 
 function addColumns(table: string, names: ConsistencyColumnNames, keys: readonly ColumnKey[]): string {
-  const parts = keys.map((key) => `ADD COLUMN ${identifier(names[key])} ${DEFINITIONS[key]}`);
-  return `ALTER TABLE ${quoted(table)} ${parts.join(', ')}`;
+  const parts = keys.map((key) => `ADD COLUMN ${quote(names[key])} ${DEFINITIONS[key]}`);
+  return `ALTER TABLE ${quotePath(table)} ${parts.join(', ')}`;
 }
 
 function dropColumns(table: string, names: ConsistencyColumnNames, keys: readonly ColumnKey[]): string {
-  return `ALTER TABLE ${quoted(table)} ${keys.map((key) => `DROP COLUMN ${identifier(names[key])}`).join(', ')}`;
+  return `ALTER TABLE ${quotePath(table)} ${keys.map((key) => `DROP COLUMN ${quote(names[key])}`).join(', ')}`;
 }
 
 function addIndex(table: string, names: ConsistencyColumnNames): string {
-  return `CREATE INDEX ${identifier(names.deadlineIndex)} ON ${quoted(table)} (${identifier(names.deadline)})`;
+  return `CREATE INDEX ${quote(names.deadlineIndex)} ON ${quotePath(table)} (${quote(names.deadline)})`;
 }
 
 function dropIndex(table: string, names: ConsistencyColumnNames): string {
-  return `DROP INDEX ${identifier(names.deadlineIndex)} ON ${quoted(table)}`;
+  return `DROP INDEX ${quote(names.deadlineIndex)} ON ${quotePath(table)}`;
 }
-
-const identifier = (name: string): string => `\`${name.replaceAll('`', '``')}\``;
-const quoted = (table: string): string => table.split('.').map(identifier).join('.');

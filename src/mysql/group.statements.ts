@@ -3,7 +3,8 @@ import type { RowKey } from '../entity/row.key.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
 import { raw as rawSql } from 'mysql2';
 import { undoObject } from './column.codec.js';
-import { DEADLINE, NOW_MICROS, quote, type RowStatements } from './row.statements.js';
+import { quote } from './identifier.js';
+import { DEADLINE, NOW_MICROS, type RowStatements } from './row.statements.js';
 
 /** A column and the value that MySQL gets for it; undefined is DEFAULT. */
 export interface ColumnValue {

@@ -1,11 +1,10 @@
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import { restoreAssignments, restoreHint, undoObject } from './column.codec.js';
+import { quote } from './identifier.js';
 
 /** MySQL's clock in µs since 1970, whatever the session's time zone: `UNIX_TIMESTAMP(NOW(6))` repeats an hour a year. */
 export const NOW_MICROS = `TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))`;
 export const DEADLINE = 'UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND';
-
-export const quote = (identifier: string): string => `\`${identifier.replaceAll('`', '``')}\``;
 
 /**
  * The SQL of one entity's protocol steps, built once. Every statement that changes a row in `prepare` names the

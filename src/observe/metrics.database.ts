@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
+import { quote } from '../mysql/identifier.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
 import { type Ask, tableExists } from '../mysql/table.facts.js';
 import type { VerifyResult } from '../verify/verify.types.js';
@@ -144,5 +145,3 @@ function labelsOf({ name, dataSourceName }: EntityBinding): Record<string, strin
 function sameLabels(one: Record<string, string>, other: Record<string, string>): boolean {
   return Object.entries(one).every(([name, value]) => other[name] === value);
 }
-
-const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

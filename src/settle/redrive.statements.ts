@@ -1,7 +1,8 @@
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
 import type { Statement } from '../mysql/group.statements.js';
-import { DEADLINE, NOW_MICROS, quote, type RowStatements } from '../mysql/row.statements.js';
+import { quote } from '../mysql/identifier.js';
+import { DEADLINE, NOW_MICROS, type RowStatements } from '../mysql/row.statements.js';
 import type { PendingWrite } from '../protocol/row.js';
 
 const MICROS_PER_MS = 1_000;

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import { primaryConnectionOf } from '../binlog/backstop.connection.js';
 import { LeaderLock } from '../binlog/leader.lock.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
+import { quote } from '../mysql/identifier.js';
 import type { ParkReason } from '../mysql/parked.store.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
 import { tableExists } from '../mysql/table.facts.js';
@@ -199,5 +200,3 @@ function checkpointOf(row: Row): CheckpointStatus {
     toVerify: (JSON.parse(String(row['to_verify'] ?? '[]')) as string[]).slice(0, MAX_TO_VERIFY),
   };
 }
-
-const quote = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

@@ -3,7 +3,8 @@ import { documentIdOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
 import { errnoOf } from '../mysql/mysql.errors.js';
-import { quote, RowStatements } from '../mysql/row.statements.js';
+import { quote } from '../mysql/identifier.js';
+import { RowStatements } from '../mysql/row.statements.js';
 import { textOf } from '../mysql/row.values.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
 

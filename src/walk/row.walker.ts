@@ -2,7 +2,7 @@ import { raw } from 'mysql2';
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import type { RowImage } from '../entity/row.image.js';
 import { isBinary } from '../mysql/driver.codec.js';
-import { quote } from '../mysql/row.statements.js';
+import { quote } from '../mysql/identifier.js';
 import { textOf, versionOf } from '../mysql/row.values.js';
 import { queryPrimary } from '../mysql/statement.timeout.js';
 import type { RowState } from '../protocol/row.js';

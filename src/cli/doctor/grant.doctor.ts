@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { quote } from '../../mysql/identifier.js';
 import { errnoOf } from '../../mysql/mysql.errors.js';
 import { type Ask, tableExists } from '../../mysql/table.facts.js';
 import type { InspectedTable, Inspection } from '../inspect/inspected.types.js';
@@ -20,8 +21,8 @@ export async function grantFindings(
 ): Promise<Finding[]> {
   const { dataSource } = table;
   const findings: Finding[] = [];
-  const column = quoted(table.names.state);
-  const known = table.metadata ? quoted(table.metadata.primaryColumns[0]!.databaseName) : column;
+  const column = quote(table.names.state);
+  const known = table.metadata ? quote(table.metadata.primaryColumns[0]!.databaseName) : column;
   findings.push(...(await missing(dataSource, table.tablePath, RIGHTS, known)));
   const own = [
     ['consistent_parked', RIGHTS, 'id'],
@@ -34,7 +35,7 @@ export async function grantFindings(
   ] as const;
   const ask: Ask = (sql, values) => dataSource.query(sql, values);
   for (const [name, rights, key] of own) {
-    if (await tableExists(ask, name)) findings.push(...(await missing(dataSource, name, rights, quoted(key))));
+    if (await tableExists(ask, name)) findings.push(...(await missing(dataSource, name, rights, quote(key))));
     else findings.push(await absent(dataSource, name, rights));
   }
   if (!(await seesTriggers(dataSource, table))) {
@@ -137,7 +138,5 @@ async function accountParts(dataSource: DataSource): Promise<[string, string]> {
 
 function path(table: string, dataSource: DataSource): string {
   const parts = table.includes('.') ? table.split('.') : [String(dataSource.driver.database), table];
-  return parts.map(quoted).join('.');
+  return parts.map(quote).join('.');
 }
-
-const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

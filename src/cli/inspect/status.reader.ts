@@ -1,5 +1,6 @@
 import type { Client } from '@elastic/elasticsearch';
 import type { DataSource } from 'typeorm';
+import { quote } from '../../mysql/identifier.js';
 import { type Ask, estimateRows, tableExists } from '../../mysql/table.facts.js';
 import type { VerifyResult } from '../../verify/verify.types.js';
 import { type BackstopFacts, readBackstops } from './backstop.reader.js';
@@ -75,8 +76,8 @@ function problemsOf(tables: readonly TableFacts[], backstops: readonly BackstopF
 
 async function readTable(table: InspectedTable, client: Client | null): Promise<TableFacts> {
   const { dataSource, database, tableName, names, alias } = table;
-  const path = `${quoted(database)}.${quoted(tableName)}`;
-  const deadline = quoted(names.deadline);
+  const path = `${quote(database)}.${quote(tableName)}`;
+  const deadline = quote(names.deadline);
   // Through the index on the deadline: only undecided rows have one. A lease postpones it.
   const [counts] = (await dataSource.query(
     `SELECT COUNT(*) AS undecided, COALESCE(SUM(${deadline} < UTC_TIMESTAMP(6)), 0) AS overdue,
@@ -129,5 +130,3 @@ async function indexOf(client: Client, alias: string): Promise<{ index: string |
   if (!index) return { index: null, documents: null };
   return { index, documents: (await client.count({ index: alias })).count };
 }
-
-const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

@@ -65,7 +65,7 @@ export interface TableShape {
 }
 
 // Every column is aliased: information_schema prints its names in upper case, and a driver may be told otherwise.
-const TABLE = `SELECT TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES
+const TABLE = `SELECT TABLE_SCHEMA AS \`database\`, TABLE_NAME AS name, TABLE_TYPE AS type, ENGINE AS engine FROM information_schema.TABLES
  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?`;
 const COLUMNS = `SELECT COLUMN_NAME AS name, DATA_TYPE AS dataType, CAST(COLUMN_TYPE AS CHAR) AS columnType,
  IS_NULLABLE = 'YES' AS nullable, CHARACTER_SET_NAME AS charset, EXTRA AS extra, COLUMN_DEFAULT IS NOT NULL AS hasDefault,
@@ -88,21 +88,22 @@ const FOREIGN_KEYS = `SELECT k.CONSTRAINT_NAME AS name, k.TABLE_SCHEMA AS \`data
  * Reads the real table. Throws `InvalidSchemaError` when there is none by that name, or when it is a view: a view has no
  * rows of its own to keep a state in.
  */
-export async function introspectTable(query: SqlQuery, database: string, table: string): Promise<TableShape> {
-  const [found] = await query(TABLE, [database, table]);
+export async function introspectTable(query: SqlQuery, givenDatabase: string, table: string): Promise<TableShape> {
+  const [found] = await query(TABLE, [givenDatabase, table]);
   if (!found) {
     throw new InvalidSchemaError(
-      `There is no table ${database}.${table}, or the database user may not see it. Run the migrations first.`,
-      { database, table },
+      `There is no table ${givenDatabase}.${table}, or the database user may not see it. Run the migrations first.`,
+      { database: givenDatabase, table },
     );
   }
   if (found.type !== 'BASE TABLE') {
     throw new InvalidSchemaError(
-      `${database}.${table} is a ${String(found.type).toLowerCase()}: make the entity of the table behind it consistent.`,
-      { database, table },
+      `${givenDatabase}.${table} is a ${String(found.type).toLowerCase()}: make the entity of the table behind it consistent.`,
+      { database: givenDatabase, table },
     );
   }
-  // MySQL may fold the name's case; from here on its own spelling counts.
+  // MySQL may fold the names' case (lower_case_table_names); from here on its own spelling counts, which foreign keys and the log use too.
+  const database = found.database as string;
   const name = found.name as string;
   const keys = uniqueKeys(await query(KEYS, [database, name]));
   const foreign = foreignKeys(await query(FOREIGN_KEYS, [database, name, database, name]));

@@ -43,7 +43,9 @@ export async function startNativeMysql(options) {
         await writeFile(firstSql, FIRST_SQL, { mode: 0o644 });
         const user = serverUser();
         const as = { env, ...(user && { uid: user.uid, gid: user.gid }) };
-        await runToEnd(program, [...args, '--initialize-insecure', `--init-file=${firstSql}`], as);
+        // The data directory is made for one setting of it, and refuses every other.
+        const forGood = (options.settings ?? []).filter((setting) => setting.startsWith('--lower-case-table-names'));
+        await runToEnd(program, [...args, ...forGood, '--initialize-insecure', `--init-file=${firstSql}`], as);
         await writeFile(initialised, '');
       }
       const place = [`--port=${port}`, '--bind-address=127.0.0.1', `--socket=${socket}`];

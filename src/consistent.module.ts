@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type BeforeApplicationShutdown,
   type DynamicModule,
@@ -26,6 +25,7 @@ import {
 import { ConsistentRegistry } from './consistent.registry.js';
 import type { ConsistentRepository } from './consistent.repository.js';
 import { ConsistentService } from './consistent.service.js';
+import { within } from './mysql/time.watch.js';
 import { ConsistentEvents } from './observe/consistent.events.js';
 import { StormLogger } from './observe/storm.logger.js';
 import { traceSteps } from './observe/tracing.js';
@@ -96,14 +96,12 @@ class ConsistentLifecycle
   /** The client waits for every answer, and has no limit for one whose body stalls: any request of the application's own. */
   private async closeClient(): Promise<void> {
     const { shutdownTimeoutMs } = this.registry.options;
-    const given = new AbortController();
-    const late = sleep(shutdownTimeoutMs, true, { signal: given.signal }).catch(() => false);
-    if (await Promise.race([this.client.close().then(() => false), late])) {
+    const closing = this.client.close().then(() => true);
+    if (!(await within(closing, shutdownTimeoutMs, () => false))) {
       this.logger.warn(
         `the Elasticsearch client still waited for an answer after ${shutdownTimeoutMs} ms, and was left`,
       );
     }
-    given.abort();
   }
 }
 

@@ -1,3 +1,5 @@
+import { within } from '../mysql/time.watch.js';
+
 /** How often a part may ask, and how long a scrape waits for it. */
 export interface ScrapeLimits {
   /** How long figures are good for, in ms. */
@@ -34,13 +36,8 @@ export class ScrapePart {
       if (performance.now() - this.askedAt < this.limits.ttlMs) return;
       this.flight = this.ask();
     }
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, this.limits.patienceMs, 'late');
-    });
-    const ended = await Promise.race([this.flight, late]);
-    clearTimeout(timer);
-    if (ended !== 'late') return;
+    const asked = this.flight.then(() => true);
+    if (await within(asked, this.limits.patienceMs, () => false)) return;
     this.hooks.clear();
     // Once, though each of its metrics waits.
     if (!this.toldLate) this.hooks.failed();

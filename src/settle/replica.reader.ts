@@ -3,6 +3,7 @@ import type { EntityManager, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { isReplicated } from '../mysql/primary.connection.js';
 import { discardConnection, limitRunner, queryPrimary } from '../mysql/statement.timeout.js';
+import { within } from '../mysql/time.watch.js';
 
 const MS_PER_SECOND = 1_000;
 
@@ -68,16 +69,8 @@ export class ReplicaReader {
   }
 
   /** The server's own bound does not help against a connection that has gone silent. */
-  private async bounded(obstacle: Promise<string | null>): Promise<string | null> {
-    let late: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<string>((resolve) => {
-      late = setTimeout(() => resolve(SILENT), 2 * this.context.options.readRepair.timeoutMs);
-    });
-    try {
-      return await Promise.race([obstacle, tooLate]);
-    } finally {
-      clearTimeout(late);
-    }
+  private bounded(obstacle: Promise<string | null>): Promise<string | null> {
+    return within(obstacle, 2 * this.context.options.readRepair.timeoutMs, () => SILENT);
   }
 
   /** Replicas that stand still must not make every read wait for them. */

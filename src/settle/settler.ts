@@ -4,6 +4,7 @@ import type { RowKey } from '../entity/row.key.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
 import type { ParkedStore } from '../mysql/parked.store.js';
 import type { LoadedRow, RowStore } from '../mysql/row.store.js';
+import { within } from '../mysql/time.watch.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
 import type { Instruments } from '../observe/instruments.js';
 import type { DocumentWrite } from '../protocol/outcome.js';
@@ -63,12 +64,7 @@ export class Settler {
     const open = new Map<string, Case>(keys.map((key) => [key.id, newCase(key, options.conflictedAt)]));
     const done: ResolveResult = new Map();
     // MySQL may be silent, or its pool held by units of work that wait for this very answer.
-    let late: NodeJS.Timeout | undefined;
-    const tooLate = new Promise<void>((resolve) => {
-      late = setTimeout(resolve, 2 * options.timeoutMs);
-    });
-    await Promise.race([this.rounds(open, done, options), tooLate]);
-    clearTimeout(late);
+    await within(this.rounds(open, done, options), 2 * options.timeoutMs, () => undefined);
     // A copy: rounds that were too late may still end, and do what anybody may do.
     return new Map(
       keys.map(({ id }) => [id, done.get(id) ?? new Unsettled(`no answer within ${options.timeoutMs} ms`)]),

@@ -1,4 +1,5 @@
 import { ConsistentError } from '../errors.js';
+import { within } from '../mysql/time.watch.js';
 import type { Answer } from './status.types.js';
 
 export interface PartOptions {
@@ -28,13 +29,7 @@ export class ReportPart<T> {
   async read(): Promise<Answer<T>> {
     if (this.answer && this.ageMs() < this.options.ttlMs) return this.answer;
     this.flight ??= this.fly();
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<Answer<T>>((resolve) => {
-      timer = setTimeout(() => resolve(this.tooLate()), this.options.patienceMs);
-    });
-    const answer = await Promise.race([this.flight, late]);
-    clearTimeout(timer);
-    return answer;
+    return within(this.flight, this.options.patienceMs, () => this.tooLate());
   }
 
   private tooLate(): Answer<T> {

@@ -2,6 +2,7 @@ import type { ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { keyOfEntity } from '../entity/row.key.js';
 import { ShuttingDownError } from '../errors.js';
+import { within } from '../mysql/time.watch.js';
 import { Completer, type Completion } from './completer.js';
 import { copyBack, copyForWrite } from './entity.copy.js';
 import { awaitRelations } from './lazy.relations.js';
@@ -153,14 +154,10 @@ export class Writer {
   /** Takes no new writes and waits for those under way, at most `timeoutMs`. False if some were still running. */
   async drain(timeoutMs: number): Promise<boolean> {
     this.closed = true;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), timeoutMs);
-    });
     const done = Promise.all(this.active)
       .then(() => this.completer.drain())
       .then(() => true);
-    return Promise.race([done, late]).finally(() => clearTimeout(timer));
+    return within(done, timeoutMs, () => false);
   }
 }
 

@@ -1,15 +1,9 @@
-import { type DynamicModule, type ModuleMetadata, type Type } from '@nestjs/common';
-import { ScheduleModule } from '@nestjs/schedule';
+import type { DynamicModule, ModuleMetadata, Type } from '@nestjs/common';
 import { Test, type TestingModule } from '@nestjs/testing';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import { Client } from '@elastic/elasticsearch';
 import { DataSource } from 'typeorm';
-import {
-  ConsistentModule,
-  type ConsistentModuleOptions,
-  type ConsistentRepositoryClass,
-  ConsistentService,
-} from '../../src/index.js';
+import { type ConsistentModuleOptions, type ConsistentRepositoryClass, ConsistentService } from '../../src/index.js';
+import { applicationModules } from './application.modules.js';
 import { createTestDatabase, deleteIndices, elasticsearchUrl, indexPrefix, type TestDatabase } from './servers.js';
 
 /** The same tests run over both write paths: shared (the default) and one at a time. */
@@ -70,27 +64,14 @@ export class Stores {
   }
 
   modules(options: FixtureOptions): DynamicModule[] {
-    return [
-      TypeOrmModule.forRoot({
-        type: 'mysql',
-        ...this.database.connection,
-        ...options.mysql,
-        entities: options.entities,
-        synchronize: true,
-        timezone: 'Z',
-        charset: 'utf8mb4',
-        retryAttempts: 0,
-        ...options.dataSource,
-      } as never),
-      ScheduleModule.forRoot(),
-      ConsistentModule.forRoot({
-        elasticsearch: { node: options.elasticsearchNode ?? elasticsearchUrl() },
-        sweeper: false,
-        groupCommit: GROUP_COMMIT,
-        ...options.module,
-      }),
-      ConsistentModule.forFeature(options.repositories),
-    ];
+    return applicationModules({
+      connection: { ...this.database.connection, ...options.mysql },
+      elasticsearchNode: options.elasticsearchNode ?? elasticsearchUrl(),
+      entities: options.entities,
+      repositories: options.repositories,
+      dataSource: { synchronize: true, ...options.dataSource },
+      module: { sweeper: false, groupCommit: GROUP_COMMIT, ...options.module },
+    });
   }
 
   /** A row as MySQL holds it. */

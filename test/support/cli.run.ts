@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { LOADER } from './child.program.js';
 
-const LOADER = new URL('./typescript.loader.mjs', import.meta.url).href;
 const SOURCES = fileURLToPath(new URL('../../src/cli/cli.main.ts', import.meta.url));
 const BUILT = fileURLToPath(new URL('../../dist/cli/cli.main.js', import.meta.url));
 

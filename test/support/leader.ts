@@ -1,35 +1,26 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { BinlogCoordinates } from '../../src/binlog/binlog.types.js';
+import { ChildProgram } from './child.program.js';
 import type { LeaderReport, LeaderSettings } from './leader.process.js';
 
-const LOADER = new URL('./typescript.loader.mjs', import.meta.url).href;
-const PROGRAM = fileURLToPath(new URL('./leader.process.ts', import.meta.url));
+const PROGRAM = new URL('./leader.process.ts', import.meta.url);
 
 /** An instance in a process of its own that competes for the leadership. */
 export class LeaderProcess {
   private readonly reports: LeaderReport[] = [];
   private readonly waiting = new Set<() => void>();
 
-  private constructor(private readonly child: ChildProcess) {
-    child.on('message', (message) => {
-      if (typeof message === 'object') this.reports.push(message as LeaderReport);
+  private constructor(private readonly child: ChildProgram) {
+    child.onReport<LeaderReport>((report) => {
+      this.reports.push(report);
       for (const look of this.waiting) look();
     });
   }
 
   /** Resolves when it has begun to compete. */
   static async start(settings: LeaderSettings): Promise<LeaderProcess> {
-    // Jest's own flags are not for the child.
-    const child = fork(PROGRAM, [], { execArgv: ['--import', LOADER], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = new ChildProgram(PROGRAM, settings);
     const leader = new LeaderProcess(child);
-    child.send(settings);
-    const ended = once(child, 'exit').then(() => {
-      throw new Error('the leader process ended before it was ready');
-    });
-    await Promise.race([once(child, 'message'), ended]);
-    ended.catch(() => undefined);
+    await child.ready();
     return leader;
   }
 
@@ -55,15 +46,12 @@ export class LeaderProcess {
 
   /** SIGKILL ends it, SIGSTOP freezes it, SIGCONT thaws it. */
   signal(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
-    this.child.kill(signal);
+    this.child.signal(signal);
   }
 
   /** Resolves when the process is gone. */
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await gone;
+  kill(): Promise<void> {
+    return this.child.kill();
   }
 
   private reported<K extends string>(key: K): Promise<Extract<LeaderReport, Record<K, unknown>>> {

@@ -1,6 +1,7 @@
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { DataSource, type DataSourceOptions } from 'typeorm';
+import { dataSourceSettings } from './application.modules.js';
 import type { FixtureOptions, Stores } from './application.js';
 
 export interface RefusedStartOptions extends FixtureOptions {
@@ -13,16 +14,12 @@ export async function refusedStart(stores: Stores, options: RefusedStartOptions)
   const opened: DataSource[] = [];
   const [, ...modules] = stores.modules({ ...options, module: { elasticsearch: stores.client, ...options.module } });
   const database = TypeOrmModule.forRootAsync({
-    useFactory: () => ({
-      type: 'mysql',
-      ...stores.database.connection,
-      entities: options.entities,
-      synchronize: true,
-      timezone: 'Z',
-      charset: 'utf8mb4',
-      retryAttempts: 0,
-      ...options.dataSource,
-    }),
+    useFactory: () =>
+      dataSourceSettings({
+        connection: stores.database.connection,
+        entities: options.entities,
+        dataSource: { synchronize: true, ...options.dataSource },
+      }),
     dataSourceFactory: async (settings) => {
       const dataSource = await new DataSource(settings as DataSourceOptions).initialize();
       opened.push(dataSource);

@@ -1,17 +1,10 @@
-import { once } from 'node:events';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ScheduleModule } from '@nestjs/schedule';
-import { TypeOrmModule } from '@nestjs/typeorm';
-import { ConsistentModule, type ConsistentModuleOptions } from '../../src/index.js';
-import { Product, productRepository } from './product.js';
+import type { ConsistentModuleOptions } from '../../src/index.js';
+import { type Product, productRepository } from './product.js';
+import { type ProcessSettings, settingsOfParent, startProducts } from './product.process.js';
 
 /** What the parent tells a writer process first. */
-export interface WriterSettings {
-  connection: Record<string, unknown>;
-  index: string;
+export interface WriterSettings extends ProcessSettings {
   module: Partial<ConsistentModuleOptions>;
-  elasticsearchNode: string;
 }
 
 /** One write that the parent asks for. */
@@ -24,33 +17,14 @@ export interface WriterCommand {
  * A whole Nest application in a process of its own, so that a test can end it with SIGKILL at any step. Says `ready`,
  * then carries out every command that it is sent, all at once, and reports each one's end.
  */
-const [settings] = (await once(process, 'message')) as [WriterSettings];
+const settings = await settingsOfParent<WriterSettings>();
 const repository = productRepository(settings.index);
-
-@Module({
-  imports: [
-    TypeOrmModule.forRoot({
-      type: 'mysql',
-      ...settings.connection,
-      entities: [Product],
-      timezone: 'Z',
-      charset: 'utf8mb4',
-      retryAttempts: 0,
-    }),
-    ScheduleModule.forRoot(),
-    ConsistentModule.forRoot({
-      elasticsearch: { node: settings.elasticsearchNode },
-      sweeper: false,
-      // One request and one statement for each write: tests stop them one by one.
-      groupCommit: false,
-      ...settings.module,
-    }),
-    ConsistentModule.forFeature([repository]),
-  ],
-})
-class WriterModule {}
-
-const application = await NestFactory.createApplicationContext(WriterModule, { logger: ['error', 'warn'] });
+const application = await startProducts(settings, {
+  repository,
+  // One request and one statement for each write: tests stop them one by one.
+  module: { sweeper: false, groupCommit: false, ...settings.module },
+  logger: ['error', 'warn'],
+});
 const products = application.get(repository);
 process.on('message', ({ operation, entity }: WriterCommand) => {
   const write =
@@ -64,5 +38,4 @@ process.on('message', ({ operation, entity }: WriterCommand) => {
     (error: Error & { code?: string }) => process.send!({ done: entity.id, code: error.code, message: error.message }),
   );
 });
-process.on('disconnect', () => process.exit());
 process.send!('ready');

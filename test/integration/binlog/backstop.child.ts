@@ -1,35 +1,24 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
+import { ChildProgram } from '../../support/child.program.js';
 import { until } from '../../support/faulty.js';
 import type { BackstopProcessSettings } from './backstop.process.js';
 
-const LOADER = new URL('../../support/typescript.loader.mjs', import.meta.url).href;
-const PROGRAM = fileURLToPath(new URL('./backstop.process.ts', import.meta.url));
+const PROGRAM = new URL('./backstop.process.ts', import.meta.url);
 
 /** An application with a backstop in a process of its own, seen from its parent. */
 export class BackstopProcess {
   readonly states: string[] = [];
+  private readonly child: ChildProgram;
 
-  constructor(
-    settings: BackstopProcessSettings,
-    private readonly child: ChildProcess = fork(PROGRAM, [], {
-      execArgv: ['--import', LOADER],
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    }),
-  ) {
-    child.on('message', (message) => this.states.push((message as { state: string }).state));
-    child.send(settings);
+  constructor(settings: BackstopProcessSettings) {
+    this.child = new ChildProgram(PROGRAM, settings);
+    this.child.onReport<{ state: string }>(({ state }) => this.states.push(state));
   }
 
   async leads(): Promise<void> {
     await until('the process leads', () => this.states.includes('leading'));
   }
 
-  async kill(): Promise<void> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await gone;
+  kill(): Promise<void> {
+    return this.child.kill();
   }
 }

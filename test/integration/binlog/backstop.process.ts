@@ -1,17 +1,9 @@
-import { once } from 'node:events';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ScheduleModule } from '@nestjs/schedule';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import { BackstopModule, type BackstopModuleOptions, BackstopService } from '../../../src/binlog/index.js';
-import { ConsistentModule } from '../../../src/index.js';
-import { Product, productRepository } from '../../support/product.js';
+import { productRepository } from '../../support/product.js';
+import { type ProcessSettings, settingsOfParent, startProducts } from '../../support/product.process.js';
 
 /** What the parent tells a backstop process first. */
-export interface BackstopProcessSettings {
-  connection: Record<string, unknown>;
-  index: string;
-  elasticsearchNode: string;
+export interface BackstopProcessSettings extends ProcessSettings {
   backstop: BackstopModuleOptions;
 }
 
@@ -19,33 +11,13 @@ export interface BackstopProcessSettings {
  * An application with a backstop in a process of its own, so that a test can end it with SIGKILL at any moment. Tells the
  * parent every state that it enters.
  */
-const [settings] = (await once(process, 'message')) as [BackstopProcessSettings];
-const repository = productRepository(settings.index);
-
-@Module({
-  imports: [
-    TypeOrmModule.forRoot({
-      type: 'mysql',
-      ...settings.connection,
-      entities: [Product],
-      timezone: 'Z',
-      charset: 'utf8mb4',
-      retryAttempts: 0,
-    }),
-    ScheduleModule.forRoot(),
-    ConsistentModule.forRoot({
-      elasticsearch: { node: settings.elasticsearchNode },
-      sweeper: false,
-      bypassGuard: 'off',
-    }),
-    ConsistentModule.forFeature([repository]),
-    BackstopModule.forRoot({ ...settings.backstop, autoStart: false }),
-  ],
-})
-class BackstopProcessModule {}
-
-const application = await NestFactory.createApplicationContext(BackstopProcessModule, { logger: ['error'] });
+const settings = await settingsOfParent<BackstopProcessSettings>();
+const application = await startProducts(settings, {
+  repository: productRepository(settings.index),
+  module: { sweeper: false, bypassGuard: 'off' },
+  imports: [BackstopModule.forRoot({ ...settings.backstop, autoStart: false })],
+  logger: ['error'],
+});
 const backstop = application.get(BackstopService);
 backstop.events.on('backstopState', ({ state }) => process.send?.({ state }));
-process.on('disconnect', () => process.exit());
 backstop.start();

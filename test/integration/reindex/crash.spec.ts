@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ConsistentService } from '../../../src/index.js';
 import { serviceOf, Stores } from '../../support/application.js';
+import { until } from '../../support/faulty.js';
 import { Product, productRepository } from '../../support/product.js';
-import { Instance, lost, NEW_MAPPINGS, until } from './reindex.fixture.js';
+import { Instance, lost, NEW_MAPPINGS } from './reindex.fixture.js';
 
 const OPTIONS = { mappings: NEW_MAPPINGS, lateRequestMs: 0, barrierMs: 4_000 };
 const MODULE = { busyTimeoutMs: 30_000, writeTimeoutMs: 10_000, deadlineMs: 20_000 };

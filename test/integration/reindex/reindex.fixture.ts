@@ -1,32 +1,16 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { ConsistentModuleOptions } from '../../../src/index.js';
 import type { Stores } from '../../support/application.js';
+import { ChildProgram } from '../../support/child.program.js';
+import { PRODUCT_MAPPINGS } from '../../support/product.js';
 import { elasticsearchUrl } from '../../support/servers.js';
 import type { InstanceCommand, InstanceReport, InstanceSettings, LaneRow } from './reindex.process.js';
 
-const LOADER = new URL('../../support/typescript.loader.mjs', import.meta.url).href;
-const PROGRAM = fileURLToPath(new URL('./reindex.process.ts', import.meta.url));
+const PROGRAM = new URL('./reindex.process.ts', import.meta.url);
 
 /** A title that the new mapping holds as a keyword, which finds whole titles only. */
 export const NEW_MAPPINGS = {
-  dynamic: 'strict',
-  properties: {
-    id: { type: 'keyword' },
-    sku: { type: 'keyword' },
-    title: { type: 'keyword' },
-    price: { type: 'double' },
-    stock: { type: 'integer' },
-    attributes: { type: 'object', enabled: false },
-    releasedAt: { type: 'date' },
-    active: { type: 'boolean' },
-    createdAt: { type: 'date' },
-    updatedAt: { type: 'date' },
-    deletedAt: { type: 'date' },
-    revision: { type: 'integer' },
-  },
+  ...PRODUCT_MAPPINGS,
+  properties: { ...PRODUCT_MAPPINGS.properties, title: { type: 'keyword' } },
 } as const;
 
 /** One instance of the application, in a process of its own. */
@@ -34,13 +18,12 @@ export class Instance {
   readonly reports: InstanceReport[] = [];
   private arrived = (): void => undefined;
 
-  private constructor(private readonly child: ChildProcess) {
-    child.on('message', (message) => {
-      if (typeof message !== 'object') return;
-      this.reports.push(message as InstanceReport);
+  private constructor(private readonly child: ChildProgram) {
+    child.onReport<InstanceReport>((report) => {
+      this.reports.push(report);
       this.arrived();
     });
-    child.on('exit', () => this.arrived());
+    child.onEnd(() => this.arrived());
   }
 
   static async start(
@@ -49,17 +32,12 @@ export class Instance {
     module: Partial<ConsistentModuleOptions> = {},
     addresses: { mysqlPort?: number; elasticsearchNode?: string } = {},
   ): Promise<Instance> {
-    const child = fork(PROGRAM, [], { execArgv: ['--import', LOADER], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const { mysqlPort, elasticsearchNode = elasticsearchUrl() } = addresses;
     const connection = { ...stores.database.connection, ...(mysqlPort ? { port: mysqlPort } : {}) };
     const settings: InstanceSettings = { connection, elasticsearchNode, index, module };
+    const child = new ChildProgram(PROGRAM, settings);
     const instance = new Instance(child);
-    child.send(settings);
-    const ended = once(child, 'exit').then(() => {
-      throw new Error('the instance ended before it was ready');
-    });
-    await Promise.race([once(child, 'message'), ended]);
-    ended.catch(() => undefined);
+    await child.ready();
     return instance;
   }
 
@@ -80,22 +58,19 @@ export class Instance {
   }
 
   get hasEnded(): boolean {
-    return this.child.exitCode !== null || this.child.signalCode !== null;
+    return this.child.hasEnded;
   }
 
-  async ended(): Promise<void> {
-    if (!this.hasEnded) await once(this.child, 'exit');
+  ended(): Promise<void> {
+    return this.child.ended();
   }
 
   signal(signal: NodeJS.Signals): void {
-    this.child.kill(signal);
+    this.child.signal(signal);
   }
 
-  async kill(): Promise<void> {
-    if (this.hasEnded) return;
-    const gone = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
-    await gone;
+  kill(): Promise<void> {
+    return this.child.kill();
   }
 
   /** What its lanes have written, once they have ended. */
@@ -124,12 +99,4 @@ export async function lost(stores: Stores, alias: string, rows: readonly LaneRow
     else if (!doubt && inMysql !== title) wrong.push(`${id}: ${inMysql}, acknowledged ${title}`);
   }
   return wrong;
-}
-
-export async function until(what: string, isSo: () => Promise<boolean> | boolean, withinMs = 30_000): Promise<void> {
-  const endsAt = performance.now() + withinMs;
-  while (!(await isSo())) {
-    if (performance.now() > endsAt) throw new Error(`not within ${withinMs} ms: ${what}`);
-    await sleep(20);
-  }
 }

@@ -1,23 +1,15 @@
-import { once } from 'node:events';
-import { Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
-import { ScheduleModule } from '@nestjs/schedule';
-import { TypeOrmModule } from '@nestjs/typeorm';
 import {
   type ConsistentError,
-  ConsistentModule,
   type ConsistentModuleOptions,
   ConsistentService,
   type ReindexOptions,
   type ReindexResult,
 } from '../../../src/index.js';
 import { Product, product, productRepository } from '../../support/product.js';
+import { type ProcessSettings, settingsOfParent, startProducts } from '../../support/product.process.js';
 
 /** What the parent tells an instance first. */
-export interface InstanceSettings {
-  connection: Record<string, unknown>;
-  elasticsearchNode: string;
-  index: string;
+export interface InstanceSettings extends ProcessSettings {
   module: Partial<ConsistentModuleOptions>;
 }
 
@@ -45,27 +37,9 @@ export type InstanceReport =
  * An instance of the application in a process of its own: it writes without pause, in lanes whose rows nobody else touches, so
  * that it knows what each must be; and it can carry a reindex out, and die in the middle of it.
  */
-const [settings] = (await once(process, 'message')) as [InstanceSettings];
+const settings = await settingsOfParent<InstanceSettings>();
 const repository = productRepository(settings.index);
-
-@Module({
-  imports: [
-    TypeOrmModule.forRoot({
-      type: 'mysql',
-      ...settings.connection,
-      entities: [Product],
-      timezone: 'Z',
-      charset: 'utf8mb4',
-      retryAttempts: 0,
-    }),
-    ScheduleModule.forRoot(),
-    ConsistentModule.forRoot({ elasticsearch: { node: settings.elasticsearchNode }, ...settings.module }),
-    ConsistentModule.forFeature([repository]),
-  ],
-})
-class InstanceModule {}
-
-const application = await NestFactory.createApplicationContext(InstanceModule, { logger: ['error'] });
+const application = await startProducts(settings, { repository, module: settings.module, logger: ['error'] });
 const products = application.get(repository);
 const service = application.get(ConsistentService);
 const report = (message: InstanceReport): boolean => process.send!(message);
@@ -142,5 +116,4 @@ process.on('message', (command: InstanceCommand) => {
     void Promise.all(lanes).then((all) => report({ written: all.flat(), acknowledged, errors, longestMs }));
   }
 });
-process.on('disconnect', () => process.exit());
 process.send!('ready');

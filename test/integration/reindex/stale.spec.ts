@@ -2,9 +2,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import type { ConsistentService } from '../../../src/index.js';
 import { FaultProxy } from '../../../src/testing/index.js';
 import { serviceOf, Stores } from '../../support/application.js';
+import { until } from '../../support/faulty.js';
 import { Product, product, type ProductRepository, productRepository } from '../../support/product.js';
 import { elasticsearchUrl, mysqlUrl } from '../../support/servers.js';
-import { Instance, lost, NEW_MAPPINGS, until } from './reindex.fixture.js';
+import { Instance, lost, NEW_MAPPINGS } from './reindex.fixture.js';
 
 const OPTIONS = { mappings: NEW_MAPPINGS, lateRequestMs: 0, barrierMs: 20_000 };
 const MODULE = { writeTimeoutMs: 2_000, deadlineMs: 3_000, busyTimeoutMs: 30_000, statementTimeoutMs: 60_000 };

@@ -25,8 +25,9 @@ export class OutcomeUnknownError extends ConsistentError {
 }
 
 /**
- * Elasticsearch refused the document for certain (4xx, most often a mapping). The row was restored.
- * Do: correct the value or the mapping, then write again.
+ * Elasticsearch refused the document for certain (4xx, most often a mapping), or an ingest pipeline dropped it (`data.type` is
+ * `dropped_by_pipeline`). The row was restored.
+ * Do: correct the value or the mapping, then write again. Rows that are to have no document are told by `when`, not by a pipeline.
  */
 export class IndexRejectedError extends ConsistentError {
   readonly code = 'INDEX_REJECTED';

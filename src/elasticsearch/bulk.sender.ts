@@ -9,6 +9,8 @@ export interface BulkLimits {
   readonly maxBulkBytes: number;
   readonly maxBulkItems: number;
   readonly maxParallelBulks: number;
+  /** Answers are emptied once they are read: see `DocumentStoreOptions`. */
+  readonly emptiesAnswers: boolean;
 }
 
 export interface BulkOptions {
@@ -28,9 +30,11 @@ interface BulkCall {
 
 /** Where everything is refused for the same reason, halving on and on would only be a storm of requests. */
 const MAX_SPLITS = 50;
-const PUTS_ANSWER = 'error,status,items.*._id,items.*._version,items.*.status,items.*.error.type,items.*.error.reason';
-/** Of deletes more is asked: one is let through to an index that took the alias's name, and a missing document has a status of its own. */
-const BULK_ANSWER = `${PUTS_ANSWER},items.*._index,items.*.result`;
+/** The result too: a document that an ingest pipeline dropped is answered 200, with the version that was sent. */
+const PUTS_ANSWER =
+  'error,status,items.*._id,items.*._version,items.*.result,items.*.status,items.*.error.type,items.*.error.reason';
+/** Of deletes more is asked: one is let through to an index that took the alias's name. */
+const BULK_ANSWER = `${PUTS_ANSWER},items.*._index`;
 const APPLIED: IndexOutcome = { kind: 'applied' };
 
 /** Sends items to one alias, in bulks of bounded size, and tells each one's outcome at its position. Never throws. */
@@ -76,7 +80,9 @@ export class BulkSender {
     };
     try {
       const limits = options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
-      readBulkAnswer(await this.sender.send(params, limits), index, part, outcomes);
+      const answer = await this.sender.send(params, limits);
+      readBulkAnswer(answer, index, part, outcomes);
+      if (this.limits.emptiesAnswers) emptyAnswer(answer);
     } catch (error) {
       const outcome = classifyFailure(error);
       const splits = outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400);
@@ -105,19 +111,29 @@ function readBulkAnswer(answer: unknown, index: string, part: readonly BulkItem[
     // Only whether there is a body is looked at.
     else outcomes[position] = classifyBulkItem(items[at], write as DocumentWrite, index);
   }
-  // The client holds its last answers for a while: measured, 20 MB that had grown old in a drain of 200,000 rows.
-  if (usable) items.length = 0;
+}
+
+function emptyAnswer(answer: unknown): void {
+  const items = (answer as { items?: unknown } | null | undefined)?.items;
+  if (Array.isArray(items) && !Object.isFrozen(items)) items.length = 0;
+}
+
+interface TakenPut {
+  readonly _id?: unknown;
+  readonly _version?: unknown;
+  readonly result?: unknown;
+  readonly status?: unknown;
+  readonly error?: unknown;
 }
 
 /** Nearly every item is one. `require_alias` keeps a put from an index that took the alias's name. */
 function isTakenPut(item: unknown, { id, version, body }: BulkWrite): boolean {
-  const put = (item as { index?: { _id?: unknown; _version?: unknown; status?: unknown; error?: unknown } } | null)
-    ?.index;
+  const put = (item as { index?: TakenPut } | null)?.index;
   return (
     body !== null &&
     put?._id === id &&
     put._version === version &&
-    (put.status === 201 || put.status === 200) &&
+    (put.status === 201 ? put.result === 'created' : put.status === 200 && put.result === 'updated') &&
     put.error === undefined
   );
 }

@@ -55,6 +55,19 @@ const CLOSED = 'index_closed_exception';
 const NO_WRITE_INDEX = /^no write index is defined for alias/;
 const MISSING = new Set(['index_not_found_exception', 'alias_not_found_exception']);
 
+/**
+ * An ingest pipeline ended with its `drop` processor. Pipelines run before a shard is chosen, and no shard answers a put with `noop`: so
+ * nothing was applied, whatever the document's version, and the slot is free.
+ */
+const DROPPED: IndexOutcome = {
+  kind: 'refused',
+  status: 200,
+  type: 'dropped_by_pipeline',
+  reason:
+    'an ingest pipeline drops this document: leave such rows out of the index with the option `when`, or take the drop processor out of ' +
+    'the pipeline',
+};
+
 interface ErrorBody {
   readonly type: string;
   readonly reason: string;
@@ -84,6 +97,8 @@ export function classifyBulkItem(item: unknown, write?: DocumentWrite, alias?: s
   const { status, result, error, _version, _index } = answer as BulkItemAnswer;
   if (typeof status !== 'number') return unknown('an item of the bulk answer has no status');
   if (error !== undefined) return failedItem(status, readError(error));
+  const dropped = operation === 'index' && status === 200 && result === 'noop';
+  if (dropped && (!write || _version === write.version)) return DROPPED;
   // The delete of a missing document answers 404 not_found and still takes the slot at its version.
   const taken =
     ((status === 200 || status === 201) && (result === 'created' || result === 'updated' || result === 'deleted')) ||

@@ -7,7 +7,7 @@ export type IndexOutcome =
   | { readonly kind: 'applied' }
   /** 409: the slot, or a newer one, was already taken. Says nothing about by whom. */
   | { readonly kind: 'conflict' }
-  /** 4xx: certainly not applied, and the same request will be refused again. */
+  /** 4xx, or dropped by an ingest pipeline: certainly not applied, and the same request will be refused again. */
   | { readonly kind: 'refused'; readonly status: number; readonly type: string; readonly reason: string }
   /**
    * Not applied now, worth another try. `certain: true`: the connection was never made, or 429 for the whole request.

@@ -12,6 +12,17 @@ const label = (outcome: IndexOutcome): string => {
 describe('classifyBulkItem', () => {
   const error = (type: string, reason = 'why') => ({ type, reason });
   const done = (result: string, status: number) => ({ _id: 'a', _version: 5, result, status });
+  /** As Elasticsearch 9.5 answers. */
+  const dropped = {
+    _index: 'alias',
+    _id: 'a',
+    _version: 5,
+    result: 'noop',
+    _shards: { total: 0, successful: 0, failed: 0 },
+    _seq_no: -2,
+    _primary_term: 0,
+    status: 200,
+  };
 
   it.each<[string, unknown, string]>([
     ['created', { index: done('created', 201) }, 'applied'],
@@ -19,7 +30,11 @@ describe('classifyBulkItem', () => {
     ['deleted', { delete: done('deleted', 200) }, 'applied'],
     ['a delete of nothing takes the slot', { delete: done('not_found', 404) }, 'applied'],
     ['a put cannot be not_found', { index: done('not_found', 404) }, 'unknown'],
-    ['noop', { index: done('noop', 200) }, 'unknown'],
+    ['dropped by a pipeline', { index: dropped }, 'refused'],
+    ['noop with another status', { index: done('noop', 201) }, 'unknown'],
+    ['a put without a result', { index: { _id: 'a', _version: 5, status: 200 } }, 'unknown'],
+    ['noop of a delete', { delete: dropped }, 'unknown'],
+    ['noop of an update', { update: dropped }, 'unknown'],
     ['version conflict', { index: { status: 409, error: error('version_conflict_engine_exception') } }, 'conflict'],
     ['another 409', { index: { status: 409, error: error('resource_already_exists_exception') } }, 'unknown'],
     ['mapping', { index: { status: 400, error: error('document_parsing_exception') } }, 'refused'],
@@ -57,6 +72,9 @@ describe('classifyBulkItem', () => {
     ['another operation', { id: 'a', version: 5, body: null }, 'unknown'],
   ])('is about %s', (_name, write, expected) => {
     expect(label(classifyBulkItem({ index: done('created', 201) }, write))).toBe(expected);
+    // Dropped: refused in the place of applied.
+    const refused = expected === 'applied' ? 'refused' : expected;
+    expect(label(classifyBulkItem({ index: dropped }, write, 'alias'))).toBe(refused);
   });
 
   it('does not believe an index that took the name of the alias', () => {

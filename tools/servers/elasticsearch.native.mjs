@@ -1,9 +1,9 @@
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { serverUser } from './cache.folder.mjs';
 import { runToEnd } from './child.process.mjs';
 import { createDataFolder, removeStaleDataFolders } from './data.folder.mjs';
-import { installElasticsearch } from './elasticsearch.install.mjs';
+import { ELASTICSEARCH_VERSION, installElasticsearch } from './elasticsearch.install.mjs';
 import { NativeServer, startOrRemove } from './native.server.mjs';
 import { createReporter } from './progress.reporter.mjs';
 import { probeElasticsearch } from './server.probe.mjs';
@@ -16,13 +16,14 @@ export const DEFAULT_HEAP = '512m';
  */
 export async function startNativeElasticsearch(options) {
   const reporter = options.reporter ?? createReporter();
-  const { home, jdk } = await installElasticsearch(
-    options.version ?? (process.env.ELASTICSEARCH_VERSION || undefined),
-    reporter,
-  );
+  const version = options.version ?? (process.env.ELASTICSEARCH_VERSION || undefined);
+  const { home: installed, jdk } = await installElasticsearch(version, reporter);
   await removeStaleDataFolders();
   const folder = createDataFolder('elasticsearch');
   const [config, tmp, pidFile] = [join(folder, 'config'), join(folder, 'tmp'), join(folder, 'server.pid')];
+  const home = options.plugins
+    ? await homeWithPlugins(installed, folder, version ?? ELASTICSEARCH_VERSION, options.plugins)
+    : installed;
   const heap = options.heap ?? DEFAULT_HEAP;
   const env = {
     PATH: process.env.PATH,
@@ -42,7 +43,7 @@ export async function startNativeElasticsearch(options) {
     readPid: async () => Number(await readFile(pidFile, 'utf8')),
     prepare: async (port) => {
       await rm(pidFile, { force: true });
-      await cp(join(home, 'config'), config, { recursive: true });
+      await cp(join(installed, 'config'), config, { recursive: true });
       await mkdir(tmp, { recursive: true });
       const lines = elasticsearchSettings(folder, port, options.settings);
       await writeFile(join(config, 'elasticsearch.yml'), `${lines.join('\n')}\n`);
@@ -52,6 +53,30 @@ export async function startNativeElasticsearch(options) {
     },
   });
   return startOrRemove(server);
+}
+
+/**
+ * Plugins are looked for in the server's own folder, and what is installed is shared.
+ * @param {string} installed
+ * @param {string} folder
+ * @param {string} version
+ * @param {NonNullable<import('./server.types.mjs').ElasticsearchOptions['plugins']>} plugins
+ */
+async function homeWithPlugins(installed, folder, version, plugins) {
+  const home = join(folder, 'home');
+  await mkdir(join(home, 'plugins'), { recursive: true });
+  for (const part of ['bin', 'lib', 'modules']) await symlink(join(installed, part), join(home, part));
+  for (const { name, className, jar } of plugins) {
+    const place = join(home, 'plugins', name);
+    await mkdir(place);
+    await cp(jar, join(place, `${name}.jar`));
+    const facts = { name, description: name, version: '1', classname: className, 'java.version': '17' };
+    const lines = Object.entries({ ...facts, 'elasticsearch.version': version }).map(
+      ([key, value]) => `${key}=${value}`,
+    );
+    await writeFile(join(place, 'plugin-descriptor.properties'), `${lines.join('\n')}\n`);
+  }
+  return home;
 }
 
 /**

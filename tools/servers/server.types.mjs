@@ -33,6 +33,7 @@
  * @property {string} [version] e.g. `8.19.5`; default `ELASTICSEARCH_VERSION`, else 9.5.0
  * @property {string} [heap] default `512m`
  * @property {Record<string, string | number | boolean>} [settings] more lines of elasticsearch.yml
+ * @property {{name: string, className: string, jar: string}[]} [plugins] native packages only: those lack most modules that the image has
  * @property {import('./progress.reporter.mjs').Reporter} [reporter] default: stderr
  */
 

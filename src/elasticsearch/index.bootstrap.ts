@@ -1,5 +1,5 @@
-import type { Client, estypes } from '@elastic/elasticsearch';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client, estypes } from '@elastic/elasticsearch';
 import { InvalidOptionsError, InvalidSchemaError, MappingConflictError } from '../errors.js';
 import { RESTORED_FIELD } from '../protocol/row.js';
 import { compareMapping } from './mapping.compare.js';

@@ -1,7 +1,7 @@
+import { raw as rawSql } from 'mysql2';
 import type { BoundColumn, EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
 import type { PendingWrite, Presence } from '../protocol/row.js';
-import { raw as rawSql } from 'mysql2';
 import { undoObject } from './column.codec.js';
 import { quote } from './identifier.js';
 import { DEADLINE, NOW_MICROS, type RowStatements } from './row.statements.js';

@@ -1,9 +1,9 @@
-import { logTextOf } from '../observe/log.text.js';
 import type { EntityManager, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
 import { isReplicated } from '../mysql/primary.connection.js';
 import { discardConnection, limitRunner, queryPrimary } from '../mysql/statement.timeout.js';
 import { within } from '../mysql/time.watch.js';
+import { logTextOf } from '../observe/log.text.js';
 
 const MS_PER_SECOND = 1_000;
 

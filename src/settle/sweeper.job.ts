@@ -1,9 +1,9 @@
-import { logTextOf } from '../observe/log.text.js';
-import { StormLogger } from '../observe/storm.logger.js';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentService } from '../consistent.service.js';
 import type { ResolvedOptions } from '../consistent.options.js';
 import { InvalidOptionsError } from '../errors.js';
+import { logTextOf } from '../observe/log.text.js';
+import { StormLogger } from '../observe/storm.logger.js';
 
 /** The job's name in the scheduler's registry. */
 export const SWEEPER_INTERVAL = 'nest-consistent:sweeper';

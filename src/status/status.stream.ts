@@ -1,7 +1,7 @@
-import { logTextOf } from '../observe/log.text.js';
-import { StormLogger } from '../observe/storm.logger.js';
 import type { ServerResponse } from 'node:http';
 import { type BeforeApplicationShutdown, Injectable, ServiceUnavailableException } from '@nestjs/common';
+import { logTextOf } from '../observe/log.text.js';
+import { StormLogger } from '../observe/storm.logger.js';
 
 export interface StreamOptions {
   readonly maxClients: number;

@@ -1,8 +1,8 @@
-import { factsOf, logTextOf } from '../observe/log.text.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext, Lane } from '../entity/entity.context.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import type { ParkReason } from '../mysql/parked.store.js';
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { decideAfterConflict, decideAfterIndex, isDoubtful } from '../protocol/write.decision.js';

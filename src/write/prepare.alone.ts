@@ -1,4 +1,3 @@
-import { factsOf, logTextOf } from '../observe/log.text.js';
 import { randomBytes } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
 import type { BoundColumn } from '../entity/entity.binding.js';
@@ -10,6 +9,7 @@ import { isNeverSent, isServerAnswer } from '../mysql/mysql.errors.js';
 import { textOf, versionOf } from '../mysql/row.values.js';
 import type { SqlRunner, VersionedKey } from '../mysql/row.store.js';
 import { primaryRunner } from '../mysql/statement.timeout.js';
+import { factsOf, logTextOf } from '../observe/log.text.js';
 import type { PendingWrite } from '../protocol/row.js';
 import { type PrepareAnswer, SINGLY } from './prepare.answer.js';
 import {

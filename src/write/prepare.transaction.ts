@@ -1,4 +1,3 @@
-import { logTextOf } from '../observe/log.text.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { EntityContext } from '../entity/entity.context.js';
@@ -6,6 +5,7 @@ import type { RowKey } from '../entity/row.key.js';
 import { RowBusyError, RowParkedError, StatementTimeoutError } from '../errors.js';
 import { isDeadlock, isDuplicateKey, isServerAnswer } from '../mysql/mysql.errors.js';
 import { primaryRunner } from '../mysql/statement.timeout.js';
+import { logTextOf } from '../observe/log.text.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { outcomeUnknown } from './write.errors.js';
 

@@ -1,6 +1,6 @@
+import { Option } from 'nest-commander';
 import type { EntityContext } from '../../entity/entity.context.js';
 import type { VerifyOptions, VerifyResult } from '../../verify/verify.types.js';
-import { Option } from 'nest-commander';
 import { attachApplication } from '../application/attached.application.js';
 import { ExitCode } from '../exit.codes.js';
 import { printable } from '../output/printable.text.js';

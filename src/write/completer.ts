@@ -1,12 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityContext, Lane } from '../entity/entity.context.js';
-import { classifyMysqlError } from '../mysql/mysql.errors.js';
-import type { ParkReason } from '../mysql/parked.store.js';
+import { within } from '../mysql/time.watch.js';
 import { factsOf, logTextOf } from '../observe/log.text.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
-import type { SlotView } from '../protocol/row.js';
-import { decideAfterConflict, decideAfterIndex, isDoubtful } from '../protocol/write.decision.js';
-import type { Resolution } from '../settle/resolution.js';
+import { decideAfterIndex, isDoubtful } from '../protocol/write.decision.js';
 import {
   COMMITTED,
   type Completion,
@@ -15,14 +12,14 @@ import {
   type FirstTry,
   type Indexed,
   notSent,
-  type NotTaken,
-  notTaken,
   requestOf,
 } from './completion.js';
+import { lookForTaker, raceForSlot } from './contest.steps.js';
 import type { IndexRequest } from './index.group.js';
 import { addFlips, indexObserved, sendMany } from './lane.steps.js';
 import type { PreparedWrite } from './prepared.write.js';
-import { outcomeUnknown, rowParked, writeAborted } from './write.errors.js';
+import { parkRefused, restoreRefused } from './refusal.steps.js';
+import { outcomeUnknown } from './write.errors.js';
 
 export type { Completion } from './completion.js';
 
@@ -140,18 +137,17 @@ export class Completer {
   }
 
   private async afterIndex(lane: Lane, write: PreparedWrite, { outcome, doubtful }: Indexed): Promise<Completion> {
-    const { context } = write;
     switch (decideAfterIndex(outcome, write.pending.decider, false, doubtful)) {
       case 'commit':
         return this.flip(lane, [write]).then(() => COMMITTED);
       case 'look':
-        return this.look(context, write);
+        return lookForTaker(write);
       case 'race':
-        return this.race(context, write, outcome);
+        return raceForSlot(write, outcome);
       case 'park':
-        return this.parkRefused(context, write, outcome);
+        return parkRefused(write, outcome);
       case 'restore':
-        return this.restore(context, write, outcome);
+        return restoreRefused(write, outcome);
       default: {
         if (write.pending.decider === 'mysql') return DEFERRED;
         const { reason, cause } = outcome as Extract<IndexOutcome, { kind: 'unknown' }>;
@@ -181,13 +177,7 @@ export class Completer {
     );
     this.flipping.add(flipped);
     if (context.options.acknowledge === 'indexed') return;
-    await new Promise<void>((resolve) => {
-      const late = setTimeout(resolve, context.options.writeTimeoutMs);
-      void flipped.then(() => {
-        clearTimeout(late);
-        resolve();
-      });
-    });
+    await within(flipped, context.options.writeTimeoutMs, () => undefined);
   }
 
   /** Waits for flips that callers no longer wait for. */
@@ -200,113 +190,6 @@ export class Completer {
       `${context.binding.name}: a decided write could not be flipped to commit and will be settled later: ${logTextOf(error)}`,
       factsOf(context),
     );
-  }
-
-  /** 409. Settling the row by the usual table tells who took the slot. */
-  private async look(context: EntityContext, write: PreparedWrite): Promise<Completion> {
-    const resolution = await this.settleOwn(context, write, false);
-    if (resolution instanceof Error) {
-      if (write.pending.decider === 'mysql') return DEFERRED;
-      return failed(
-        outcomeUnknown(
-          write,
-          `its version was taken, and by whom could not be seen: ${resolution.message}`,
-          resolution,
-        ),
-      );
-    }
-    if (write.pending.decider === 'mysql') return resolution.settled ? COMMITTED : DEFERRED;
-    return this.byFate(context, write, resolution, 'its version was taken in the index, and later writes hide by whom');
-  }
-
-  /** One of the tries may have been applied. Winning the slot ourselves makes it certain that none was. */
-  private async race(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { reason, cause } = { cause: undefined, ...(outcome as NotTaken) };
-    const resolution = await this.settleOwn(context, write, true);
-    if (resolution instanceof Error) return failed(outcomeUnknown(write, reason, cause ?? resolution));
-    const ours = resolution.actedAt === write.version;
-    if (ours && resolution.acted === 'restored') return failed(notTaken(write, outcome as NotTaken));
-    return this.byFate(context, write, resolution, reason);
-  }
-
-  private async byFate(
-    context: EntityContext,
-    write: PreparedWrite,
-    resolution: Resolution,
-    reason: string,
-  ): Promise<Completion> {
-    const acted = resolution.actedAt === write.version ? resolution.acted : null;
-    const row = acted ?? (resolution.settled ? 'moved' : 'unsettled');
-    // A row that somebody else has settled was not looked up in the index: its slot still tells what he found.
-    const slot = resolution.slot ?? (await this.slotOf(context, write));
-    const fate = decideAfterConflict(write.version, write.pending.next, slot, row);
-    if (fate === 'landed') return COMMITTED;
-    if (fate === 'aborted') return failed(writeAborted(write));
-    return failed(resolution.parked ? rowParked(write, reason) : outcomeUnknown(write, reason));
-  }
-
-  private async slotOf({ binding, documents, options }: EntityContext, write: PreparedWrite): Promise<SlotView> {
-    const slots = documents.look(binding.alias, [write.documentId], { timeoutMs: options.writeTimeoutMs });
-    return slots.then(
-      ([slot]) => slot!,
-      () => ({ found: false }),
-    );
-  }
-
-  private async settleOwn(context: EntityContext, write: PreparedWrite, race: boolean): Promise<Resolution | Error> {
-    const results = await context.settler.resolve([write.key], {
-      purpose: 'write',
-      timeoutMs: context.options.writeTimeoutMs,
-      ...(race ? { claimed: new Map([[write.key.id, write.version]]) } : { conflictedAt: write.version }),
-    });
-    return results.get(write.key.id)!;
-  }
-
-  /** Certainly not applied: the undo image goes back without a race, nobody else has anything to put at this version. */
-  private async restore(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { key, version, pending } = write;
-    try {
-      await context.store.restore({ key, version, operation: pending.operation });
-    } catch (error) {
-      if (classifyMysqlError(error) === 'refused') {
-        await this.park(context, write, 'restore-refused', error).catch(() => undefined);
-      }
-      context.logger.warn(
-        `${context.binding.name}: a refused write could not be undone yet: ${logTextOf(error)}`,
-        factsOf(context),
-      );
-    }
-    return failed(notTaken(write, outcome as NotTaken));
-  }
-
-  /** `decider: 'mysql'`: the write stands, its document does not; a person must look. */
-  private async parkRefused(context: EntityContext, write: PreparedWrite, outcome: IndexOutcome): Promise<Completion> {
-    const { reason } = outcome as Extract<IndexOutcome, { kind: 'refused' }>;
-    try {
-      await this.park(context, write, 'document-refused', new Error(reason));
-    } catch (error) {
-      context.logger.warn(
-        `${context.binding.name}: a refused document could not be parked yet: ${logTextOf(error)}`,
-        factsOf(context),
-      );
-    }
-    context.logger.error(
-      `${context.binding.name}: Elasticsearch refuses the document of a decided write: ${logTextOf(reason)}`,
-      factsOf(context, { version: write.version }),
-    );
-    return DEFERRED;
-  }
-
-  private async park(context: EntityContext, write: PreparedWrite, reason: ParkReason, error: unknown): Promise<void> {
-    if (!(await context.parked.park(context.store, write, reason, error))) return;
-    const { key, version } = write;
-    context.events.emit('parked', {
-      entity: context.binding.name,
-      dataSource: context.binding.dataSourceName,
-      key: key.id,
-      version,
-      reason,
-    });
   }
 
   private report(write: PreparedWrite, completion: Completion): void {

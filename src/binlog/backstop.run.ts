@@ -49,6 +49,7 @@ export class BackstopRun {
       maxBulkItems: options.maxBulkItems,
       maxBulkBytes: options.maxBulkBytes * 2,
       maxParallelBulks: 1,
+      emptiesAnswers: true,
       routes: registry.routes,
       durableTombstones: new Set(
         contexts.filter(({ binding }) => binding.tombstones === 'durable').map(({ binding }) => binding.alias),
@@ -63,7 +64,7 @@ export class BackstopRun {
       serverId: options.serverId,
       heartbeatMs: options.heartbeatMs,
       maxQueuedBytes: options.maxQueuedBytes * LOG_SHARE,
-      // Asked at each statement in the log: without a text made for it.
+      // Asked at each statement in the log: for the watched tables without a text made for it.
       include: (schema, table) =>
         (watched.get(schema)?.has(table) ?? false) || (this.cascades.isParent(`${schema}.${table}`) && 'cascades'),
       onReconnect: ({ attempt, delayMs, error }) =>
@@ -232,11 +233,13 @@ export class BackstopRun {
           // Whether that one has all that was seen is decided at the beginning of a run.
           throw new BinlogConnectionError(`another server answers now: ${serverUuid}; the backstop begins anew`);
         }
+        // Before `accept`: that gives the event's memory back.
+        if (event.kind === 'rows') {
+          this.cascades.look(event);
+          bytes += event.bytes;
+        }
         const wait = pipeline.accept(event);
         if (wait) await wait;
-        if (event.kind !== 'rows') continue;
-        this.cascades.look(event);
-        bytes += event.bytes;
         if (bytes < TURN_BYTES) continue;
         bytes = 0;
         await nextTurn();

@@ -45,6 +45,7 @@ export class LoggedRows {
   /** How many changes. */
   readonly count: number;
   private decoded: RowChange[] | null = null;
+  private released = false;
 
   /**
    * `body`: what comes after the event's table id and flags. Throws `PartialImage` when columns are missing, and `RangeError` when
@@ -89,6 +90,8 @@ export class LoggedRows {
   /** Made at the first look. Throws `RangeError` for values that no such column can have. */
   get changes(): readonly RowChange[] {
     if (this.decoded) return this.decoded;
+    // Other rows may stand there by now, and would look like these.
+    if (this.released) throw new Error('rows of the log were looked at after their memory was given back');
     const cursor = new RowCursor();
     const changes: RowChange[] = [];
     const valuesOf = (view: RowView | null): BinlogValues | null => view && view.all();
@@ -99,6 +102,7 @@ export class LoggedRows {
 
   /** Nobody looks at it any more, nor at bytes that its values hold. To be called once, if at all: it spares memory. */
   release(): void {
+    this.released = true;
     this.body.release();
   }
 

@@ -160,6 +160,20 @@ describe('what foreign keys do to rows', () => {
       expect(await stocks()).toEqual([20, null, null]);
       expect(toVerify).toEqual([ofKeys('shelf')]);
     });
+
+    it('is found where the parent is a table that is followed itself', async () => {
+      await run(
+        'ALTER TABLE product ADD COLUMN wholeId BIGINT NULL',
+        'ALTER TABLE product ADD CONSTRAINT part_of FOREIGN KEY (wholeId) REFERENCES product (id) ON DELETE CASCADE',
+        `INSERT INTO product (id, sku, title, revision, wholeId) VALUES (70, 'whole', 'whole', 1, NULL), (71, 'part', 'part', 1, 70)`,
+      );
+      await agree();
+      toVerify.length = 0;
+      await run('DELETE FROM product WHERE id = 70');
+      await agree();
+      expect(await ids()).not.toContain('71');
+      expect(toVerify).toEqual([ofKeys('product')]);
+    });
   });
 
   const query = async (sql: string, values?: unknown[]): Promise<any[]> =>

@@ -49,6 +49,8 @@ export class AdoptionPipeline implements TableHost {
   private lastFound: AdoptionTable | undefined;
   private known: readonly AdoptionTable[] = [];
   private turn = 0;
+  /** The log is not read on until something is done. */
+  private crowded = false;
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Infinity;
   private pumping = false;
@@ -109,8 +111,16 @@ export class AdoptionPipeline implements TableHost {
     return this.lastFound;
   }
 
+  /** Waits until there is room. Nothing more comes meanwhile, so what waits for company goes. */
+  private async room(bytes?: number): Promise<void> {
+    this.crowded = true;
+    this.pump();
+    await this.watermark.room(bytes);
+    this.crowded = false;
+  }
+
   private async beginLater(committedAtMs: number): Promise<void> {
-    await this.watermark.room();
+    await this.room();
     if (!this.stopped) this.ticket = this.watermark.begin(committedAtMs);
   }
 
@@ -149,7 +159,7 @@ export class AdoptionPipeline implements TableHost {
         bytes += works[to]!.bytes;
       }
       this.publish();
-      await this.watermark.room(bytes);
+      await this.room(bytes);
       this.addNow(table, works.slice(from, to), bytes);
     }
   }
@@ -198,7 +208,8 @@ export class AdoptionPipeline implements TableHost {
   private start(table: AdoptionTable, lane: ChangeLane): void {
     const slots = this.slots[lane];
     for (;;) {
-      const at = slots.mayBeginAt(table, table.queue.waiting(lane));
+      const waiting = table.queue.waiting(lane);
+      const at = slots.mayBeginAt(table, this.crowded && waiting > 0 ? Infinity : waiting);
       if (at > 0) {
         if (at < Infinity) this.wake(at);
         return;

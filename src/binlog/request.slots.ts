@@ -10,8 +10,8 @@ const PATIENCE_MS = 10;
 
 /**
  * The requests of one kind that are under way, and whether another one is worth its cost. An owner's first request begins at once, and
- * while it is under way its changes gather. A further one beside it begins when there is enough for it, or when those before it
- * take unusually long. Several small requests side by side would cost the server more than one after the other, and each would
+ * while it is under way its changes gather. A further one beside it begins when there is enough for it, or when the owner's requests
+ * take unusually long: each is given its time. Several small requests side by side would cost the server more than one after the other, and each would
  * make the rest wait: measured, the slowest hundredth of changes took three times as long that way.
  *
  * Pure but for the clock.
@@ -35,7 +35,8 @@ export class RequestSlots<T> {
 
   /** How long the oldest request has been under way, in ms; 0 where none is. */
   get oldestMs(): number {
-    return this.underWay.size === 0 ? 0 : this.now() - this.oldestOf(() => true);
+    if (this.underWay.size === 0) return 0;
+    return this.now() - Math.min(...[...this.underWay].map(({ startedAt }) => startedAt));
   }
 
   /**
@@ -45,10 +46,15 @@ export class RequestSlots<T> {
   mayBeginAt(owner: T, waiting: number): number {
     if (waiting === 0 || this.underWay.size >= this.limit) return Infinity;
     if (waiting >= this.enough) return 0;
-    const oldest = this.oldestOf((slot) => slot.owner === owner);
-    if (oldest === Infinity) return 0;
-    const due = oldest + PATIENCE_MS * this.underWay.size;
-    return this.now() >= due ? 0 : due;
+    let own = 0;
+    let oldest = Infinity;
+    for (const slot of this.underWay) {
+      if (slot.owner !== owner) continue;
+      own += 1;
+      oldest = Math.min(oldest, slot.startedAt);
+    }
+    const due = oldest + PATIENCE_MS * own;
+    return own === 0 || this.now() >= due ? 0 : due;
   }
 
   begin(owner: T): RequestSlot<T> {
@@ -61,11 +67,5 @@ export class RequestSlots<T> {
   end(slot: RequestSlot<T>): number {
     this.underWay.delete(slot);
     return this.now() - slot.startedAt;
-  }
-
-  private oldestOf(counts: (slot: RequestSlot<T>) => boolean): number {
-    let oldest = Infinity;
-    for (const slot of this.underWay) if (counts(slot) && slot.startedAt < oldest) oldest = slot.startedAt;
-    return oldest;
   }
 }

@@ -32,6 +32,15 @@ describe('RequestSlots', () => {
     expect(slots.mayBeginAt('a', 1)).toBe(1_020);
   });
 
+  it('counts the patience by the requests of the same owner only', () => {
+    const slots = newSlots(3, 500);
+    slots.begin('a');
+    now = 1_001;
+    slots.begin('b');
+    expect(slots.mayBeginAt('a', 1)).toBe(1_010);
+    expect(slots.mayBeginAt('b', 1)).toBe(1_011);
+  });
+
   it('waits for nothing where there is enough for a request', () => {
     const slots = newSlots(3, 500);
     slots.begin('a');

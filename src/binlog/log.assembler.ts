@@ -5,10 +5,11 @@ import { isRangeError, LogBytes } from './log.bytes.js';
 import { LogCopies } from './log.copies.js';
 import { LogPlace, TransactionEnd, TransactionStart, UndecodedRows } from './log.items.js';
 import type { AssemblerPort } from './log.items.js';
-import { statementKind, xaName } from './statement.kind.js';
+import { isBegin, statementKind, xaName } from './statement.kind.js';
 import { describeTable, tableNameOf, type TableDescription } from './table.description.js';
 import type { RowsKind } from './logged.rows.js';
 import { unpackTransaction } from './transaction.payload.js';
+import { type XaTransaction, XaTransactions } from './xa.transactions.js';
 
 const HEADER_BYTES = 19;
 /** Within an event's header. */
@@ -22,10 +23,6 @@ const MICROS_PER_SECOND = 1_000_000;
 const NO_CASCADES = 0x02 | 0x10;
 /** In an event's header: who does not know the event may leave it out. */
 const IGNORABLE = 0x80;
-/** XA transactions that were prepared and wait for their end. */
-const MAX_PREPARED = 10_000;
-const BEGIN = Buffer.from('BEGIN');
-const XA_REASON = 'rows of an XA transaction are in the log before it is decided, so they are not used';
 
 interface Transaction {
   readonly gtid: string;
@@ -35,7 +32,7 @@ interface Transaction {
   /** Tables that were told to be undecodable; each is told once. Null: none. */
   told: Set<string> | null;
   /** Of an XA transaction. */
-  xa: { readonly name: string; readonly tables: Map<string, [string, string]> } | null;
+  xa: XaTransaction | null;
 }
 
 interface KnownTable {
@@ -59,7 +56,7 @@ export class LogAssembler {
   fileCreatedAtMs: number | null = null;
   private checksumBytes: number;
   private readonly tables = new Map<number, KnownTable>();
-  private readonly prepared = new Map<string, Map<string, [string, string]>>();
+  private readonly xa = new XaTransactions((...told) => this.undecodable(...told));
   private transaction: Transaction | null = null;
   private readonly copies = new LogCopies();
   /** Of the event that is being taken. */
@@ -77,6 +74,7 @@ export class LogAssembler {
    * come before its end.
    */
   handle(buffer: Buffer, start: number, end: number): void | Promise<void> {
+    if (end - start < HEADER_BYTES) throw new RangeError(`an event of ${end - start} bytes`);
     const position = buffer.readUInt32LE(start + POSITION_AT);
     if (buffer[start + KIND_AT] === Kind.TransactionPayload) {
       return this.payload(new LogBytes(buffer, start + HEADER_BYTES, end - this.checksumBytes), this.at(position));
@@ -187,7 +185,12 @@ export class LogAssembler {
         this.query(body, position);
         return;
       case Kind.XaPrepare:
-        this.xaPrepare(body, this.at(position));
+        this.xa.prepare(
+          this.transaction?.skipped ? null : (this.transaction?.xa ?? null),
+          body.u8() !== 0,
+          this.at(position),
+        );
+        this.end(this.at(position));
         return;
       case Kind.ExecuteLoad:
         this.asText(this.at(position));
@@ -287,32 +290,11 @@ export class LogAssembler {
     if (!transaction?.skipped) {
       if (kind === 'schema-change') this.port.put({ kind, schema, statement, at }, statement.length);
       else if (kind === 'rows-as-text') this.asText(at);
-      else if (kind === 'xa-commit') this.xaCommit(xaName(statement), at);
-      else if (kind === 'xa-rollback') this.prepared.delete(xaName(statement));
+      else if (kind === 'xa-commit') this.xa.commit(xaName(statement), at);
+      else if (kind === 'xa-rollback') this.xa.rollback(xaName(statement));
     }
     // A statement that commits by itself has no end of its own.
     if (!transaction?.begun) this.end(at);
-  }
-
-  /** The rows count only from XA COMMIT on, which can come much later, or from another session. */
-  private xaPrepare(body: LogBytes, at: BinlogPosition): void {
-    const onePhase = body.u8() !== 0;
-    const { xa, skipped } = this.transaction ?? {};
-    if (skipped) {
-      // Its tables are not known: XA COMMIT will say so.
-    } else if (xa && onePhase) {
-      for (const [schema, table] of xa.tables.values()) this.undecodable(schema, table, XA_REASON, at);
-    } else if (xa && this.prepared.size < MAX_PREPARED) {
-      this.prepared.set(xa.name, xa.tables);
-    }
-    this.end(at);
-  }
-
-  private xaCommit(name: string, at: BinlogPosition): void {
-    const tables = this.prepared.get(name);
-    this.prepared.delete(name);
-    if (!tables) this.undecodable(null, null, `${XA_REASON}; its tables are not known, as it was prepared earlier`, at);
-    else for (const [schema, table] of tables.values()) this.undecodable(schema, table, XA_REASON, at);
   }
 
   private asText(at: BinlogPosition): void {
@@ -336,13 +318,4 @@ export class LogAssembler {
     this.transaction = null;
     if (transaction) this.port.put(new TransactionEnd(transaction.gtid, transaction.skipped, at), 0);
   }
-}
-
-/** Whether a statement, so many bytes from here, is the one word with which most transactions begin. */
-function isBegin({ buffer, at, end }: LogBytes, offset: number): boolean {
-  if (end - at - offset !== BEGIN.length) return false;
-  for (let index = 0; index < BEGIN.length; index += 1) {
-    if (buffer[at + offset + index] !== BEGIN[index]) return false;
-  }
-  return true;
 }

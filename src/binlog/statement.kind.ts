@@ -1,3 +1,5 @@
+import type { LogBytes } from './log.bytes.js';
+
 /** What a statement in the log means for the tables. */
 export type StatementKind =
   | 'begin'
@@ -68,4 +70,15 @@ function withoutLeadingComments(statement: string): string {
     if (!comment || comment[0] === '') return text;
     text = text.slice(comment[0].length);
   }
+}
+
+const BEGIN = Buffer.from('BEGIN');
+
+/** Whether a statement, so many bytes from here, is the one word with which most transactions begin. */
+export function isBegin({ buffer, at, end }: LogBytes, offset: number): boolean {
+  if (end - at - offset !== BEGIN.length) return false;
+  for (let index = 0; index < BEGIN.length; index += 1) {
+    if (buffer[at + offset + index] !== BEGIN[index]) return false;
+  }
+  return true;
 }

@@ -35,8 +35,10 @@ export class IndexRejectedError extends ConsistentError {
 }
 
 /**
- * Elasticsearch was certainly not reached, or was too busy (connection refused, 429, 503), after all retries.
- * The row was restored. Do: try again later.
+ * Elasticsearch was certainly not reached, was too busy (connection refused, 429, 503), or has no such alias or index any more (the
+ * message has `index_not_found_exception` or `alias_not_found_exception`), after all retries. The row was restored.
+ * Do: try again later; where the alias is gone, give it back to its index, or start the application anew, which makes an index
+ * (`createIndices`), and verify with `repair: true`.
  */
 export class IndexUnavailableError extends ConsistentError {
   readonly code = 'INDEX_UNAVAILABLE';
@@ -45,8 +47,10 @@ export class IndexUnavailableError extends ConsistentError {
 
 /**
  * Elasticsearch refuses who asks: the API key or user is wrong, expired or revoked (401), lacks a privilege or is kept out by a block
- * on the index (403), or its certificate is not trusted. Nothing was done; the row of a write was restored, or stays decided under
- * `decider: 'mysql'`. Do: mend the credentials, the privilege (the message names it), the block, or `elasticsearch.tls.ca`; then try again.
+ * on the index (403), or its certificate is not trusted. Or the index takes no document at all: it is closed, or its alias leads to several
+ * indices and names none for writing. Nothing was done; the row of a write was restored, or stays decided under
+ * `decider: 'mysql'`. Do: mend the credentials, the privilege (the message names it), the block, or `elasticsearch.tls.ca`; open the index;
+ * leave one index behind the alias; then try again.
  */
 export class IndexAccessError extends ConsistentError {
   readonly code = 'INDEX_ACCESS';
@@ -90,8 +94,8 @@ export class StaleVersionError extends ConsistentError {
 }
 
 /**
- * A read met rows in `prepare` and Elasticsearch could not be asked about them within `readRepair.timeoutMs`.
- * Nothing undecided is ever returned in its place. Do: try again.
+ * A read met rows in `prepare` and Elasticsearch could not be asked about them within `readRepair.timeoutMs`, or cannot say: the index
+ * is closed, its alias is gone, or leads to several. Nothing undecided is ever returned in its place. Do: try again.
  */
 export class ReadUnsettledError extends ConsistentError {
   readonly code = 'READ_UNSETTLED';

@@ -59,7 +59,7 @@ export function indexUnavailable(write: PreparedWrite, reason: string, cause?: u
 export function indexDenied(write: PreparedWrite, reason: string, cause?: unknown): IndexAccessError {
   return new IndexAccessError(
     `Elasticsearch denies the ${subject(write)}: ${reason}. The row is as it was before. Mend the API key or user of the option ` +
-      '`elasticsearch`, its privileges on the index, or the block on the index; then write again.',
+      '`elasticsearch`, its privileges on the index, or the block on the index; open a closed index; then write again.',
     { ...facts(write), reason },
     cause,
   );

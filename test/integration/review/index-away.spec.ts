@@ -6,7 +6,9 @@ import {
   ConsistentService,
   defineConsistentRepository,
 } from '../../../src/index.js';
+import { FaultProxy } from '../../../src/testing/index.js';
 import { Stores } from '../../support/application.js';
+import { elasticsearchUrl } from '../../support/servers.js';
 
 abstract class Named {
   @PrimaryColumn() id!: number;
@@ -23,23 +25,30 @@ let serial = 0;
 /** The document has no part in it, so no row may wait for a person. */
 describe('an index that is away while the application runs', () => {
   let stores: Stores;
+  let proxy: FaultProxy;
   let service: ConsistentService;
   let strict: ConsistentRepository<Named>;
   let available: ConsistentRepository<Named>;
 
   beforeAll(async () => {
     stores = await Stores.create('index-away');
+    proxy = new FaultProxy(elasticsearchUrl());
+    await proxy.start();
     const first = defineConsistentRepository(StrictRow, { index: stores.index('strict') });
     const second = defineConsistentRepository(AvailableRow, { index: stores.index('available'), decider: 'mysql' });
     const application = await stores.start({
       entities: [StrictRow, AvailableRow],
       repositories: [first, second],
+      elasticsearchNode: proxy.url,
       module: { readRepair: { timeoutMs: 10_000 }, retry: { attempts: 1, backoffMs: 1 } },
     });
     [strict, available] = [application.get(first), application.get(second)];
     service = application.get(ConsistentService);
   });
-  afterAll(() => stores.close());
+  afterAll(async () => {
+    await stores?.close();
+    await proxy?.stop();
+  });
 
   type Fault = (alias: string) => Promise<() => Promise<unknown>>;
   const FAULTS: [string, string, Fault][] = [
@@ -89,6 +98,24 @@ describe('an index that is away while the application runs', () => {
     await strict.save({ id, name: 'after' });
     expect(await stores.document(strict.index, String(id))).toMatchObject({ source: { name: 'after' } });
   });
+
+  it.each(FAULTS)(
+    '%s: who meets an undecided row is told to try again, and what is decided is read',
+    async (_, _code, fault) => {
+      const [undecided, decided] = [++serial, ++serial];
+      await strict.save({ id: decided, name: 'decided' });
+      proxy.inject({ kind: 'cut-after' }, { path: '_bulk', times: 1 });
+      await expect(strict.save({ id: undecided, name: 'landed' })).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+      const mend = await fault(strict.index);
+      const codeOf = (error: unknown) => (error as { code: string }).code;
+      const seen = await strict.findOneBy({ id: undecided }).catch(codeOf);
+      const row = await strict.findOneBy({ id: decided });
+      await mend();
+      expect(row).toMatchObject({ name: 'decided' });
+      expect(seen).toBe('READ_UNSETTLED');
+      expect(await strict.findOneBy({ id: undecided })).toMatchObject({ name: 'landed' });
+    },
+  );
 
   it.each(FAULTS)("%s, decider 'mysql': nothing is parked, and the index follows", async (_, _code, fault) => {
     const [kept, removed] = [++serial, ++serial];

@@ -4,7 +4,7 @@ import { StatementTimeoutError } from '../errors.js';
 import { classifyMysqlError } from '../mysql/mysql.errors.js';
 import { copyForWrite } from './entity.copy.js';
 import { awaitRelations } from './lazy.relations.js';
-import { SINGLY } from './prepare.group.js';
+import { SINGLY } from './prepare.answer.js';
 import { CONNECTION_BROKE, prepareInTransaction } from './prepare.transaction.js';
 import { type PreparedWrite, RowInPrepare } from './prepared.write.js';
 import { outcomeUnknown } from './write.errors.js';

@@ -9,6 +9,7 @@ import type {
 import type { ConsistentRuntime } from './consistent.registry.js';
 import type { EntityContext } from './entity/entity.context.js';
 import { InvalidOptionsError, UnsupportedOperationError } from './errors.js';
+import { RefusedOperations } from './refused.operations.js';
 import { ConsistentReader, type ReadOptions } from './settle/consistent.reader.js';
 import { type BatchOptions, BatchWriter } from './write/batch.writer.js';
 import type { ImportOptions, ImportResult } from './write/import.options.js';
@@ -20,25 +21,12 @@ import type { WriteKind, WriteOutcome } from './write/writer.js';
 /** Options of a single write. */
 export interface WriteOptions extends PrepareOptions {}
 
-/** What stands in for a method of TypeORM's Repository that cannot go through the protocol. */
-const ALTERNATIVES = {
-  upsert: 'save(), which inserts or updates by primary key',
-  delete: 'find() and removeMany()',
-  softDelete: 'find() and saveMany(), or softRemove()',
-  restore: 'find({ withDeleted: true }) and recover()',
-  increment: 'findOne(), change the property, save(entity, { expectedVersion })',
-  decrement: 'findOne(), change the property, save(entity, { expectedVersion })',
-  clear: 'removeMany(), or drop table and index together',
-  query: 'dataSource.query() for reading; consistent.transaction() for writing beside consistent rows',
-  createQueryBuilder: 'findWith((queryBuilder) => …) for reading',
-} as const;
-
 /**
  * Repository of a consistent entity. Extend it, decorate the class with `@Consistent(Entity, { index })`, register it
  * with `ConsistentModule.forFeature([ThatClass])`. It has TypeORM's method names, but it is not TypeORM's Repository:
  * what cannot be carried through the protocol is refused by name.
  */
-export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
+export abstract class ConsistentRepository<Entity extends ObjectLiteral> extends RefusedOperations {
   private context?: EntityContext;
   private runtime?: ConsistentRuntime;
   private reader!: ConsistentReader<Entity>;
@@ -223,61 +211,6 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
     return this.attachedRuntime().repairer.repairEntities(this.attached(), entities);
   }
 
-  // --- refused by name ------------------------------------------------------------------------------------------------
-
-  /** @deprecated Refused: writes around the protocol. */
-  upsert(..._arguments: never[]): never {
-    return this.refuse('upsert');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  delete(..._arguments: never[]): never {
-    return this.refuse('delete');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  softDelete(..._arguments: never[]): never {
-    return this.refuse('softDelete');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  restore(..._arguments: never[]): never {
-    return this.refuse('restore');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  increment(..._arguments: never[]): never {
-    return this.refuse('increment');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  decrement(..._arguments: never[]): never {
-    return this.refuse('decrement');
-  }
-
-  /** @deprecated Refused: writes around the protocol. */
-  clear(..._arguments: never[]): never {
-    return this.refuse('clear');
-  }
-
-  /** @deprecated Refused: reads and writes around the protocol. */
-  query(..._arguments: never[]): never {
-    return this.refuse('query');
-  }
-
-  /** @deprecated Refused: reads and writes around the protocol. */
-  createQueryBuilder(..._arguments: never[]): never {
-    return this.refuse('createQueryBuilder');
-  }
-
-  private refuse(operation: keyof typeof ALTERNATIVES): never {
-    const { name } = this.attached().binding;
-    throw new UnsupportedOperationError(
-      `${name}: ${operation}() cannot go through the protocol. Use ${ALTERNATIVES[operation]}.`,
-      { entity: name, operation },
-    );
-  }
-
   private requireDeleteDate(operation: string): void {
     const { binding } = this.attached();
     if (binding.metadata.deleteDateColumn) return;
@@ -302,6 +235,10 @@ export abstract class ConsistentRepository<Entity extends ObjectLiteral> {
   ): Promise<WriteOutcome<Entity>[]> {
     const context = this.attached();
     return new BatchWriter(this.attachedRuntime().writer).write(context, kind, entities, options);
+  }
+
+  protected override refusingEntity(): string {
+    return this.attached().binding.name;
   }
 
   private attached(): EntityContext {

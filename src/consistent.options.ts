@@ -1,5 +1,6 @@
 import type { Client } from '@elastic/elasticsearch';
 import { z } from 'zod';
+import { checkedOptions } from './checked.options.js';
 import { InvalidOptionsError } from './errors.js';
 import type { Decider } from './protocol/row.js';
 import type { VerifyDepth } from './verify/verify.types.js';
@@ -199,13 +200,7 @@ const schema = z.strictObject({
 
 /** Fills in defaults and cross-checks. Throws `InvalidOptionsError` that names every option that is wrong. */
 export function resolveOptions(options: ConsistentModuleOptions): ResolvedOptions {
-  const parsed = schema.safeParse(options);
-  if (!parsed.success) {
-    throw new InvalidOptionsError(`ConsistentModule options are not usable:\n${z.prettifyError(parsed.error)}`, {
-      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-    });
-  }
-  const given = parsed.data;
+  const given = checkedOptions(schema, options, 'ConsistentModule options are not usable');
   const deadlineMs = given.deadlineMs ?? 2 * given.writeTimeoutMs + 1_000;
   const busyTimeoutMs = given.busyTimeoutMs ?? deadlineMs + given.writeTimeoutMs;
   const statementTimeoutMs = given.statementTimeoutMs ?? Math.max(STATEMENT_TIMEOUT_MS, given.writeTimeoutMs);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InvalidOptionsError } from '../errors.js';
+import { checkedOptions } from '../checked.options.js';
 
 const callable = z.custom<Function>((value) => typeof value === 'function', 'give a function');
 const object = z.custom<object>((value) => typeof value === 'object' && value !== null, 'give an object');
@@ -23,10 +23,5 @@ const schema = z.strictObject({
  * by the other. Throws `InvalidOptionsError` that names every option that is wrong.
  */
 export function checkEntityOptions(repository: string, options: unknown): void {
-  const parsed = schema.safeParse(options);
-  if (parsed.success) return;
-  throw new InvalidOptionsError(`The options of ${repository} are not usable:\n${z.prettifyError(parsed.error)}`, {
-    repository,
-    issues: parsed.error.issues.map(({ path, message }) => ({ path: path.join('.'), message })),
-  });
+  checkedOptions(schema, options, `The options of ${repository} are not usable`, { repository });
 }

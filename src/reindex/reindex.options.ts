@@ -1,6 +1,6 @@
 import type { estypes } from '@elastic/elasticsearch';
 import { z } from 'zod';
-import { InvalidOptionsError } from '../errors.js';
+import { checkedOptions } from '../checked.options.js';
 import type { ReindexOptions, ReindexProgress } from './reindex.types.js';
 
 /** `ReindexOptions` with every default filled in, but those that depend on the table. */
@@ -37,12 +37,7 @@ const schema = z.strictObject({
 
 /** @throws InvalidOptionsError that names every option that is wrong */
 export function resolveReindexOptions(options: ReindexOptions): ResolvedReindexOptions {
-  const parsed = schema.safeParse(options);
-  if (!parsed.success) {
-    throw new InvalidOptionsError(`reindex() cannot take these options:\n${z.prettifyError(parsed.error)}`, {
-      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-    });
-  }
-  const { mappings, settings, lateRequestMs, signal, onProgress, ...given } = parsed.data;
+  const refusal = 'reindex() cannot take these options';
+  const { mappings, settings, lateRequestMs, signal, onProgress, ...given } = checkedOptions(schema, options, refusal);
   return { ...given, mappings, settings, lateRequestMs, signal, onProgress };
 }

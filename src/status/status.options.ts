@@ -1,6 +1,6 @@
 import type { CanActivate, ModuleMetadata, Type } from '@nestjs/common';
 import { z } from 'zod';
-import { InvalidOptionsError } from '../errors.js';
+import { checkedOptions } from '../checked.options.js';
 import type { StatusThresholds } from './status.judgement.js';
 import { thresholdsSchema } from './thresholds.schema.js';
 
@@ -67,9 +67,5 @@ function isGuard(value: unknown): boolean {
 
 /** Throws `InvalidOptionsError` that names every option that is wrong. */
 export function resolveStatusOptions(options: ConsistentStatusOptions): ResolvedStatusOptions {
-  const parsed = schema.safeParse(options ?? {});
-  if (parsed.success) return parsed.data;
-  throw new InvalidOptionsError(`ConsistentStatusModule options are not usable:\n${z.prettifyError(parsed.error)}`, {
-    issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-  });
+  return checkedOptions(schema, options ?? {}, 'ConsistentStatusModule options are not usable');
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { InvalidOptionsError } from '../errors.js';
+import { checkedOptions } from '../checked.options.js';
 import { parseCursor, type VerifyCursor } from './verify.cursor.js';
 import type { VerifyDepth, VerifyOptions, VerifyProgress } from './verify.types.js';
 
@@ -38,12 +38,7 @@ const schema = z.strictObject({
 
 /** @throws InvalidOptionsError that names every option that is wrong */
 export function resolveVerifyOptions(options: VerifyOptions): ResolvedVerifyOptions {
-  const parsed = schema.safeParse(options);
-  if (!parsed.success) {
-    throw new InvalidOptionsError(`verify() cannot take these options:\n${z.prettifyError(parsed.error)}`, {
-      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-    });
-  }
-  const { from, signal, onProgress, ...given } = parsed.data;
+  const refusal = 'verify() cannot take these options';
+  const { from, signal, onProgress, ...given } = checkedOptions(schema, options, refusal);
   return { ...given, from: from === undefined ? undefined : parseCursor(from), signal, onProgress };
 }

@@ -1,5 +1,4 @@
 import type { Client } from '@elastic/elasticsearch';
-import { ConsistentError } from '../errors.js';
 import type { IndexOutcome } from '../protocol/outcome.js';
 import type { SlotView } from '../protocol/row.js';
 import { encodeItem, refusalBeforeSending } from './bulk.codec.js';
@@ -7,9 +6,9 @@ import type { BulkItem, BulkWrite } from './bulk.codec.js';
 import { BulkSender } from './bulk.sender.js';
 import { FollowerWriter } from './follower.writer.js';
 import type { IndexRoute, IndexRoutes } from './index.route.js';
-import { readFetched, readSlot, SLOT_FIELDS } from './mget.reader.js';
+import { LookFailedError } from './look.failure.js';
 import type { FetchedDocument } from './mget.reader.js';
-import { classifyFailure } from './outcome.classifier.js';
+import { orThrow, ReadSender } from './read.sender.js';
 import { RequestSender } from './request.sender.js';
 import type { SendOptions } from './request.sender.js';
 import { tombstoneText } from './tombstone.codec.js';
@@ -52,26 +51,11 @@ export interface WriteOptions extends StoreCallOptions {
   readonly prepared?: boolean;
 }
 
-/**
- * Elasticsearch could not be read (not reached, alias missing, unreadable answer). It says nothing about the documents:
- * absence must never be concluded from it. Do: look again later. The cause is the client's error, where there is one.
- */
-export class LookFailedError extends ConsistentError {
-  readonly code = 'LOOK_FAILED';
-  readonly retryable = true;
-}
-
 const OUTDATED: IndexOutcome = {
   kind: 'unavailable',
   certain: true,
   reason: 'not sent: it was prepared before the index was exchanged',
 };
-const MGET_IDS = 500;
-/** Whole documents can be large: fewer in one answer. */
-const FETCH_IDS = 100;
-const MGET_ANSWER =
-  'error,status,docs._index,docs._id,docs._version,docs.found,docs._source,docs.error.type,docs.error.reason';
-
 /**
  * Versioned requests to Elasticsearch: puts, deletes and realtime looks by id. `index` is always the alias.
  *
@@ -80,7 +64,7 @@ const MGET_ANSWER =
  * second was refused.
  */
 export class DocumentStore {
-  private readonly sender: RequestSender;
+  private readonly reads: ReadSender;
   private readonly bulks: BulkSender;
   private readonly follower: FollowerWriter | null;
 
@@ -90,10 +74,11 @@ export class DocumentStore {
   ) {
     const { maxBulkBytes = 8 * 1024 * 1024, maxBulkItems = 500, maxParallelBulks = 2, routes } = options;
     const { emptiesAnswers = false } = options;
-    this.sender = new RequestSender(client);
-    this.bulks = new BulkSender(this.sender, { maxBulkBytes, maxBulkItems, maxParallelBulks, emptiesAnswers });
+    const sender = new RequestSender(client);
+    this.reads = new ReadSender(sender);
+    this.bulks = new BulkSender(sender, { maxBulkBytes, maxBulkItems, maxParallelBulks, emptiesAnswers });
     const look = (index: string, ids: readonly string[], timeoutMs: number) =>
-      this.slots(index, ids, { timeoutMs }).then((slots) => slots.map(orThrow));
+      this.reads.slots(index, ids, this.limits({ timeoutMs })).then(orThrow);
     this.follower = routes ? new FollowerWriter(this.bulks, routes, look) : null;
   }
 
@@ -192,15 +177,16 @@ export class DocumentStore {
   ): Promise<PurgeResult> {
     // The alias hides them, so the search goes to the index behind it.
     const { decider } = await this.addressOf(index);
-    const aliased = await this.read('GET', `/_alias/${encodeURIComponent(decider)}`, {}, undefined, options);
+    const limits = this.limits(options);
+    const aliased = await this.reads.read('GET', `/_alias/${encodeURIComponent(decider)}`, {}, undefined, limits);
     const names = Object.keys(aliased ?? {}).map(encodeURIComponent);
     const size = Math.min(limit, MAX_PURGE);
     const path = `/${names.join(',')}/_search`;
     if (names.length === 0) throw new LookFailedError(`the alias "${index}" leads to no index`, { index });
     const search = purgeSearch(deletedBeforeMs, size);
-    const items = purgeItems(await this.read('POST', path, { filter_path: PURGE_ANSWER }, search, options));
+    const items = purgeItems(await this.reads.read('POST', path, { filter_path: PURGE_ANSWER }, search, limits));
     const outcomes: IndexOutcome[] = Array.from({ length: items.length });
-    await this.bulks.send(decider, items, outcomes, { ...options, timeoutMs: this.timeoutMs(options) });
+    await this.bulks.send(decider, items, outcomes, { ...options, timeoutMs: limits.timeoutMs });
     return { purged: outcomes.filter(({ kind }) => kind === 'applied').length, full: items.length >= size };
   }
 
@@ -217,7 +203,7 @@ export class DocumentStore {
    * @throws LookFailedError when Elasticsearch cannot say, a missing alias included.
    */
   async look(index: string, ids: readonly string[], options: StoreCallOptions = {}): Promise<SlotView[]> {
-    return (await this.lookEach(index, ids, options)).map(orThrow);
+    return orThrow(await this.lookEach(index, ids, options));
   }
 
   /**
@@ -230,11 +216,7 @@ export class DocumentStore {
     ids: readonly string[],
     options: StoreCallOptions = {},
   ): Promise<(SlotView | LookFailedError)[]> {
-    return this.slots((await this.addressOf(index)).decider, ids, options);
-  }
-
-  private slots(index: string, ids: readonly string[], options: StoreCallOptions) {
-    return this.mget(index, ids, MGET_IDS, { _source_includes: SLOT_FIELDS }, options, readSlot);
+    return this.reads.slots((await this.addressOf(index)).decider, ids, this.limits(options));
   }
 
   /** @throws LookFailedError where it cannot be told which index decides */
@@ -257,7 +239,7 @@ export class DocumentStore {
    */
   async fetch(index: string, ids: readonly string[], options: StoreCallOptions = {}): Promise<FetchedDocument[]> {
     const { decider } = await this.addressOf(index);
-    return (await this.mget(decider, ids, FETCH_IDS, {}, options, readFetched)).map(orThrow);
+    return orThrow(await this.reads.documents(decider, ids, this.limits(options)));
   }
 
   /**
@@ -265,7 +247,8 @@ export class DocumentStore {
    * @throws LookFailedError when it cannot be reached in time.
    */
   async check(options: StoreCallOptions = {}): Promise<{ status: 'green' | 'yellow' | 'red' }> {
-    const answer = await this.read('GET', '/_cluster/health', { filter_path: 'status' }, undefined, options);
+    const query = { filter_path: 'status' };
+    const answer = await this.reads.read('GET', '/_cluster/health', query, undefined, this.limits(options));
     const { status } = (answer ?? {}) as { status?: unknown };
     if (status === 'green' || status === 'yellow' || status === 'red') return { status };
     throw new LookFailedError('Elasticsearch did not answer a health request; is the URL that of Elasticsearch?');
@@ -275,57 +258,8 @@ export class DocumentStore {
     return Math.max(1, options.timeoutMs ?? this.options.requestTimeoutMs);
   }
 
-  private async mget<T>(
-    index: string,
-    ids: readonly string[],
-    batch: number,
-    querystring: Record<string, string>,
-    options: StoreCallOptions,
-    readDoc: (doc: unknown, id: string, index: string) => T | string,
-  ): Promise<(T | LookFailedError)[]> {
-    const endsAtMs = performance.now() + this.timeoutMs(options);
-    const path = `/${encodeURIComponent(index)}/_mget`;
-    const views: (T | LookFailedError)[] = [];
-    for (let from = 0; from < ids.length; from += batch) {
-      const asked = ids.slice(from, from + batch);
-      const timeoutMs = Math.max(1, Math.floor(endsAtMs - performance.now()));
-      const query = { ...querystring, filter_path: MGET_ANSWER };
-      const answer = await this.read('POST', path, query, { ids: asked }, { ...options, timeoutMs });
-      const { docs } = (answer ?? {}) as { docs?: unknown };
-      if (!Array.isArray(docs) || docs.length !== asked.length) {
-        throw new LookFailedError(`Elasticsearch's answer about ${asked.length} documents of "${index}" is unreadable`);
-      }
-      for (const [at, id] of asked.entries()) {
-        const view = readDoc(docs[at], id, index);
-        views.push(typeof view === 'string' ? new LookFailedError(view, { index, id }) : view);
-      }
-    }
-    return views;
+  private limits(options: StoreCallOptions): SendOptions {
+    const timeoutMs = this.timeoutMs(options);
+    return options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
   }
-
-  private async read(
-    method: string,
-    path: string,
-    querystring: Record<string, string>,
-    body: object | undefined,
-    options: StoreCallOptions,
-  ): Promise<unknown> {
-    try {
-      const params = { method, path, querystring, ...(body ? { body } : {}) };
-      return await this.sender.send(params, sendOptions(this.timeoutMs(options), options));
-    } catch (error) {
-      const outcome = classifyFailure(error);
-      const reason = 'reason' in outcome ? outcome.reason : outcome.kind;
-      throw new LookFailedError(`Elasticsearch could not be read: ${reason}`, { path }, error);
-    }
-  }
-}
-
-function orThrow<T>(view: T | LookFailedError): T {
-  if (view instanceof LookFailedError) throw view;
-  return view;
-}
-
-function sendOptions(timeoutMs: number, options: StoreCallOptions): SendOptions {
-  return options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
 }

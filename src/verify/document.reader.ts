@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib';
 import type { Client } from '@elastic/elasticsearch';
-import { LookFailedError } from '../elasticsearch/document.store.js';
+import { LookFailedError } from '../elasticsearch/look.failure.js';
 import { SLOT_FIELDS } from '../elasticsearch/mget.reader.js';
 import { IndexMissingError } from '../errors.js';
 import { type DocumentView, scanDocuments } from './document.scanner.js';

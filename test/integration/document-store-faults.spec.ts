@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client, HttpConnection } from '@elastic/elasticsearch';
-import { DocumentStore, LookFailedError } from '../../src/elasticsearch/document.store.js';
+import { DocumentStore } from '../../src/elasticsearch/document.store.js';
+import { LookFailedError } from '../../src/elasticsearch/look.failure.js';
 import type { IndexOutcome } from '../../src/protocol/outcome.js';
 import { FaultProxy } from '../../src/testing/index.js';
 import { bulk, DocumentStoreFixture, elasticsearchUrl, kinds, put } from './document-store.fixture.js';

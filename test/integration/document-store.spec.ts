@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { DocumentStore, LookFailedError } from '../../src/elasticsearch/document.store.js';
+import { DocumentStore } from '../../src/elasticsearch/document.store.js';
+import { LookFailedError } from '../../src/elasticsearch/look.failure.js';
 import type { IndexOutcome } from '../../src/protocol/outcome.js';
 import { DocumentStoreFixture, kinds, put, remove } from './document-store.fixture.js';
 

@@ -1,7 +1,8 @@
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import type { ConsistentRegistry } from '../consistent.registry.js';
 import type { ResolvedOptions } from '../consistent.options.js';
-import { InvalidOptionsError, VerificationRunningError } from '../errors.js';
+import { VerificationRunningError } from '../errors.js';
+import { IntervalJob } from '../interval.job.js';
 import { logTextOf } from '../observe/log.text.js';
 import { StormLogger } from '../observe/storm.logger.js';
 
@@ -10,53 +11,27 @@ export const VERIFICATION_INTERVAL = 'nest-consistent:verification';
 
 /**
  * Verifies every table at an interval, one after the other. Where another instance is at a table already, or has verified
- * it within the interval, that table is passed over. Start and stop are idempotent; stop gives the run under way up, and
- * the next one goes on from there.
+ * it within the interval, that table is passed over. A stop gives the run under way up, and the next one goes on from there.
  */
-export class VerificationJob {
+export class VerificationJob extends IntervalJob {
   private readonly logger = new StormLogger('ConsistentVerification');
-  private timer: NodeJS.Timeout | undefined;
-  private running: Promise<void> | undefined;
-  private abort = new AbortController();
 
   constructor(
     private readonly registry: ConsistentRegistry,
     private readonly options: ResolvedOptions['verification'],
-    private readonly scheduler: SchedulerRegistry | undefined,
-  ) {}
-
-  start(): void {
-    if (this.options === false || this.timer) return;
-    if (!this.scheduler) {
-      throw new InvalidOptionsError(
+    scheduler: SchedulerRegistry | undefined,
+  ) {
+    super({
+      name: VERIFICATION_INTERVAL,
+      intervalMs: options === false ? undefined : options.intervalMs,
+      scheduler,
+      withoutScheduler:
         'Verification runs as a job of @nestjs/schedule. Add ScheduleModule.forRoot() to the imports of your root module, or set ' +
-          'verification: false and call ConsistentService.verify() from a scheduler of your own.',
-      );
-    }
-    this.abort = new AbortController();
-    this.timer = setInterval(() => this.tick(), this.options.intervalMs);
-    this.scheduler.addInterval(VERIFICATION_INTERVAL, this.timer);
-  }
-
-  async stop(): Promise<void> {
-    if (this.timer) {
-      clearInterval(this.timer);
-      this.timer = undefined;
-      if (this.scheduler?.getIntervals().includes(VERIFICATION_INTERVAL)) {
-        this.scheduler.deleteInterval(VERIFICATION_INTERVAL);
-      }
-    }
-    this.abort.abort();
-    await this.running;
-  }
-
-  private tick(): void {
-    this.running ??= this.verifyAll(this.abort.signal).finally(() => {
-      this.running = undefined;
+        'verification: false and call ConsistentService.verify() from a scheduler of your own.',
     });
   }
 
-  private async verifyAll(signal: AbortSignal): Promise<void> {
+  protected override async run(signal: AbortSignal): Promise<void> {
     if (this.options === false) return;
     const { intervalMs, ...verify } = this.options;
     for (const context of this.registry.all()) {

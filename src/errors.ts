@@ -48,9 +48,10 @@ export class IndexUnavailableError extends ConsistentError {
 /**
  * Elasticsearch refuses who asks: the API key or user is wrong, expired or revoked (401), lacks a privilege or is kept out by a block
  * on the index (403), or its certificate is not trusted. Or the index takes no document at all: it is closed, or its alias leads to several
- * indices and names none for writing. Nothing was done; the row of a write was restored, or stays decided under
+ * indices and names none for writing, or it is being exchanged (`reindex`) and this instance may not see `consistent_reindex`, or runs an
+ * older version of the library. Nothing was done; the row of a write was restored, or stays decided under
  * `decider: 'mysql'`. Do: mend the credentials, the privilege (the message names it), the block, or `elasticsearch.tls.ca`; open the index;
- * leave one index behind the alias; then try again.
+ * leave one index behind the alias; grant what the message says; then try again.
  */
 export class IndexAccessError extends ConsistentError {
   readonly code = 'INDEX_ACCESS';

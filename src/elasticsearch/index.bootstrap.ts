@@ -4,6 +4,7 @@ import { InvalidOptionsError, InvalidSchemaError, MappingConflictError } from '.
 import { RESTORED_FIELD } from '../protocol/row.js';
 import { compareMapping } from './mapping.compare.js';
 import type { Mapping, MappingConflict } from './mapping.compare.js';
+import { seatOf } from './index.route.js';
 import { gcDeletesMs as gcDeletesMsOf, newIndexSettings } from './index.settings.js';
 import { DELETED_FIELD, DELETED_MAPPING, hidesOnlyTombstones, TOMBSTONE_FILTER } from './tombstone.codec.js';
 
@@ -38,7 +39,8 @@ export interface EnsuredIndex {
 interface AliasedIndex {
   readonly index: string;
   readonly hidesTombstones: boolean;
-  readonly forWriting: boolean;
+  /** Undefined: it is the only one behind the alias, and so for writing. */
+  readonly isWriteIndex: boolean | undefined;
 }
 
 /** Never searched, only read with the document: it costs nothing but its few bytes in `_source`. */
@@ -125,24 +127,31 @@ async function indexBehind(client: Client, alias: string): Promise<AliasedIndex 
   }
   const { filter, index_routing, search_routing, is_write_index } = aliases[alias] ?? {};
   const hidesTombstones = filter !== undefined && hidesOnlyTombstones(filter);
-  if ((filter && !hidesTombstones) || index_routing || search_routing || is_write_index === false) {
+  // While an index is exchanged, its documents go to its seat.
+  const isClosed = is_write_index === false && !(await client.indices.existsAlias({ index, name: seatOf(index) }));
+  if ((filter && !hidesTombstones) || index_routing || search_routing || isClosed) {
     throw new InvalidSchemaError(
       `the alias "${alias}" of the index ${index} has a filter, a routing, or is not for writing: documents would be ` +
         'missed. Use a plain alias.',
       { alias, index },
     );
   }
-  return { index, hidesTombstones, forWriting: is_write_index === true };
+  return { index, hidesTombstones, isWriteIndex: is_write_index };
 }
 
 /** One step, so there is no moment without the alias. Searches that begin earlier find no tombstone: none was put before this. */
 async function hideTombstones(
   client: Client,
-  { index, hidesTombstones, forWriting }: AliasedIndex,
+  { index, hidesTombstones, isWriteIndex }: AliasedIndex,
   { alias, createIndex, durableTombstones }: EnsureIndexOptions,
 ): Promise<void> {
   if (!durableTombstones || hidesTombstones) return;
-  const add = { index, alias, filter: TOMBSTONE_FILTER, ...(forWriting ? { is_write_index: true } : {}) };
+  const add = {
+    index,
+    alias,
+    filter: TOMBSTONE_FILTER,
+    ...(isWriteIndex === undefined ? {} : { is_write_index: isWriteIndex }),
+  };
   if (!createIndex) {
     throw new InvalidSchemaError(
       `the alias "${alias}" does not hide durable tombstones from searches: POST _aliases ` +

@@ -37,3 +37,8 @@ export interface IndexRoutes {
   /** Remembers, durably, that the follower lacks something: the indices must not be exchanged before it was compared again. */
   missed(alias: string, missed: MissedDocuments): Promise<void>;
 }
+
+/** The alias that one index has while it is exchanged: a request to it can only land in that index. */
+export function seatOf(index: string): string {
+  return `${index}.seat`;
+}

@@ -53,6 +53,9 @@ const DENIED_IN_FRONT = new Set([401, 407]);
 /** The index is closed, or its alias leads to several: no document would be taken. */
 const CLOSED = 'index_closed_exception';
 const NO_WRITE_INDEX = /^no write index is defined for alias/;
+const NOT_SEEN =
+  '. If the index is being exchanged (reindex), this instance does not know of it: GRANT SELECT, INSERT, UPDATE ON its ' +
+  "database's consistent_reindex TO its MySQL user, or run this version of the library everywhere";
 const MISSING = new Set(['index_not_found_exception', 'alias_not_found_exception']);
 
 /**
@@ -114,7 +117,8 @@ function failedItem(status: number, { type, reason }: ErrorBody): IndexOutcome {
   // The last of the tries that the coordinating node made was answered so; the ones before it may have been applied.
   if (status === 429 || status === 503) return { kind: 'unavailable', certain: false, reason: `${type}: ${reason}` };
   if (DENIED.has(status) && type !== '') return denied(`${type}: ${reason}`);
-  if (type === CLOSED || NO_WRITE_INDEX.test(reason)) return denied(`${type}: ${reason}`);
+  if (type === CLOSED) return denied(`${type}: ${reason}`);
+  if (NO_WRITE_INDEX.test(reason)) return denied(`${type}: ${reason}${NOT_SEEN}`);
   // A 404 of a shard that moves away can follow an inner try that was applied; a missing index or alias cannot.
   const gone = type === 'index_not_found_exception' || type === 'alias_not_found_exception';
   const refused = status >= 400 && status < 500 && status !== 408 && status !== 409 && (status !== 404 || gone);

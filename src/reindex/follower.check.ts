@@ -1,7 +1,7 @@
 import type { EntityContext } from '../entity/entity.context.js';
 import type { VerifyResult } from '../verify/verify.types.js';
 import { type FollowerComparison, verifyFollower } from './follower.verification.js';
-import { seatOf } from './index.seats.js';
+import { seatOf } from '../elasticsearch/index.route.js';
 import type { ReindexSession } from './reindex.session.js';
 import { refuseProblems } from './table.copy.js';
 

@@ -20,6 +20,8 @@ const DRAIN_EXTRA_MS = 10_000;
  * indices hold the same, and the state is moved in one statement, which fails once the barrier is over.
  */
 export async function exchange(session: ReindexSession, step: string): Promise<void> {
+  // Also where a call that was to end the reindex has died in mid-step.
+  await session.parts.seats.giveAlias(session.decidingIndex, 'only-for-reading');
   for (let round = 1; round <= MAX_ROUNDS; round++) {
     await session.reload();
     const { missed } = session.state;
@@ -83,7 +85,7 @@ async function exchangeBehindBarrier(session: ReindexSession, step: string, miss
     await seats.refresh(target, Math.max(1, endsAt - performance.now()));
     session.tell('swapping');
     if (performance.now() > endsAt) throw notDrained(session);
-    await seats.giveAlias(target);
+    await seats.giveAlias(target, 'only-for-reading');
     const { decider, follower, phase } = session.state;
     const next = phase === 'following' ? 'swapped' : 'following';
     await session.advance({
@@ -107,7 +109,7 @@ async function opened(session: ReindexSession): Promise<void> {
   const { store, alias, seats } = session.parts;
   await store.advance(alias, session.state.epoch, { closesForMs: null });
   await session.reload();
-  if (session.state.phase !== 'idle') await seats.giveAlias(session.decidingIndex);
+  if (session.state.phase !== 'idle') await seats.giveAlias(session.decidingIndex, 'only-for-reading');
 }
 
 async function refuseParked(session: ReindexSession): Promise<void> {

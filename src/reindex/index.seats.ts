@@ -1,4 +1,5 @@
 import type { Client, estypes } from '@elastic/elasticsearch';
+import { seatOf } from '../elasticsearch/index.route.js';
 import { newIndexSettings } from '../elasticsearch/index.settings.js';
 import { hidesOnlyTombstones, TOMBSTONE_FILTER } from '../elasticsearch/tombstone.codec.js';
 import { IndexMissingError, MappingConflictError, ReindexStateError } from '../errors.js';
@@ -16,16 +17,17 @@ export interface NewIndexOptions {
   readonly gcDeletesMs: number;
 }
 
+/**
+ * Whether documents may be sent to the alias itself. Not while an index is exchanged: then everybody who knows of it sends to the seats, and who
+ * does not (an older version, a user who may not see `consistent_reindex`) would write to one index only. Elasticsearch refuses him.
+ */
+export type AliasUse = 'for-writing' | 'only-for-reading';
+
 type AliasAction = estypes.IndicesUpdateAliasesAction;
 
 const NUMBERED = /^(.*-)(\d{6})$/;
 const MAX_TRIES = 50;
 const REQUEST_TIMEOUT_MS = 10_000;
-
-/** The alias that one index has while it is exchanged: a request to it can only land in that index. */
-export function seatOf(index: string): string {
-  return `${index}.seat`;
-}
 
 /** Whether the alias hides durable tombstones, also where the entity has none any more. */
 export async function aliasHidesTombstones(client: Client, alias: string): Promise<boolean> {
@@ -104,20 +106,24 @@ export class IndexSeats {
   }
 
   /** The alias goes to this index, in one step, and so that nobody else has it. */
-  async giveAlias(index: string): Promise<void> {
+  async giveAlias(index: string, use: AliasUse): Promise<void> {
     const { alias } = this.options;
-    const holders = await this.holders(alias);
-    if (holders.length === 1 && holders[0] === index) return;
-    const removals = holders
+    if (await this.hasAlias(index, use)) return;
+    const removals = (await this.holders(alias))
       .filter((holder) => holder !== index)
       .map((holder): AliasAction => ({ remove: { index: holder, alias, must_exist: true } }));
-    await this.update([...removals, { add: { index, alias, is_write_index: true, ...this.attributes() } }]).catch(
-      async (error: unknown) => {
-        // The answer may have been lost, or somebody else may have been quicker.
-        const now = await this.holders(alias);
-        if (now.length !== 1 || now[0] !== index) throw error;
-      },
-    );
+    const add = { index, alias, is_write_index: use === 'for-writing', ...this.attributes() };
+    await this.update([...removals, { add }]).catch(async (error: unknown) => {
+      // The answer may have been lost, or somebody else may have been quicker.
+      if (!(await this.hasAlias(index, use))) throw error;
+    });
+  }
+
+  private async hasAlias(index: string, use: AliasUse): Promise<boolean> {
+    const { alias } = this.options;
+    const found = await this.aliased(alias);
+    const isForWriting = found[index]?.aliases[alias]?.is_write_index !== false;
+    return Object.keys(found).join() === index && isForWriting === (use === 'for-writing');
   }
 
   async refresh(index: string, timeoutMs: number): Promise<void> {
@@ -144,10 +150,14 @@ export class IndexSeats {
   }
 
   private async holders(alias: string): Promise<string[]> {
+    return Object.keys(await this.aliased(alias));
+  }
+
+  private async aliased(alias: string): Promise<estypes.IndicesGetAliasResponse> {
     try {
-      return Object.keys(await this.client.indices.getAlias({ name: alias }, LIMITS));
+      return await this.client.indices.getAlias({ name: alias }, LIMITS);
     } catch (error) {
-      if (statusOf(error) === 404) return [];
+      if (statusOf(error) === 404) return {};
       throw error;
     }
   }

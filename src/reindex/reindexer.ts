@@ -1,6 +1,7 @@
 import type { Client, estypes } from '@elastic/elasticsearch';
 import type { DataSource } from 'typeorm';
 import { withProtocolFields } from '../elasticsearch/index.bootstrap.js';
+import { seatOf } from '../elasticsearch/index.route.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { ReindexInterruptedError, ReindexRunningError, ReindexStateError } from '../errors.js';
 import { NamedLock } from '../mysql/named.lock.js';
@@ -8,7 +9,7 @@ import type { Redriver } from '../settle/redriver.js';
 import type { Verifier } from '../verify/verifier.js';
 import { exchange } from './index.exchange.js';
 import { ACTIVE_LEASE_MS, IDLE_LEASE_MS, type LeasedRoutes } from './index.routes.js';
-import { aliasHidesTombstones, IndexSeats, seatOf } from './index.seats.js';
+import { aliasHidesTombstones, IndexSeats } from './index.seats.js';
 import { reindexable } from './reindex.contexts.js';
 import { asInterrupted } from './reindex.interruption.js';
 import { resolveReindexOptions } from './reindex.options.js';
@@ -90,7 +91,7 @@ export class Reindexer {
         await exchange(session, ROLLING_BACK);
       }
       if (session.state.phase === 'following') {
-        await seats.giveAlias(session.decidingIndex);
+        await seats.giveAlias(session.decidingIndex, 'for-writing');
         await session.advance({ phase: 'idle', step: ROLLED_BACK, decider: null, follower: null });
       }
       const { step, formerIndex, nextIndex } = session.state;
@@ -114,7 +115,7 @@ export class Reindexer {
         );
       }
       if (session.state.phase === 'swapped') {
-        await seats.giveAlias(session.decidingIndex);
+        await seats.giveAlias(session.decidingIndex, 'for-writing');
         await session.advance({ phase: 'idle', step: FINISHED, decider: null, follower: null });
       }
       const { step, formerIndex, nextIndex } = session.state;
@@ -170,6 +171,8 @@ export class Reindexer {
         },
       );
     }
+    // Nobody who knows of the reindex sends to the alias any more; who does not is to learn of it.
+    await session.parts.seats.giveAlias(session.decidingIndex, 'only-for-reading');
     await session.keep({ step: COPYING, arms: true });
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityContext } from '../../src/entity/entity.context.js';
 import { ConsistentError, IndexUnavailableError, InvalidSchemaError } from '../../src/errors.js';
-import { seatOf } from '../../src/reindex/index.seats.js';
+import { seatOf } from '../../src/elasticsearch/index.route.js';
 import { ProblemList } from '../../src/reindex/problem.list.js';
 import { aliasContexts, reindexable } from '../../src/reindex/reindex.contexts.js';
 import { asInterrupted } from '../../src/reindex/reindex.interruption.js';

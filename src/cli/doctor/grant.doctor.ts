@@ -27,7 +27,7 @@ export async function grantFindings(
   const own = [
     ['consistent_parked', RIGHTS, 'id'],
     ['consistent_verification', ['SELECT', 'INSERT', 'UPDATE'], 'entity'],
-    // Who may not see it while an index is exchanged goes on writing to the former one.
+    // Who may not see it while an index is exchanged cannot write.
     ['consistent_reindex', ['SELECT', 'INSERT', 'UPDATE'], 'alias'],
     ...(backstop && inspection.backstops.some(({ dataSource: followed }) => followed === table.dataSourceName)
       ? ([['consistent_checkpoint', ['SELECT', 'INSERT', 'UPDATE'], 'name']] as const)

@@ -65,24 +65,17 @@ export class BulkSender {
       for (const { position } of part) outcomes[position] = { kind: 'unavailable', certain: true, reason };
       return;
     }
-    const querystring: Record<string, string> = {
-      require_alias: 'true',
-      // Elasticsearch must not go on trying long after we have given up.
-      timeout: `${timeoutMs}ms`,
-      filter_path: part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER,
-    };
-    if (options.refresh) querystring['refresh'] = String(options.refresh);
-    const params = {
-      method: 'POST',
-      path: `/${encodeURIComponent(index)}/_bulk`,
-      querystring,
-      bulkBody: encodeBulk(part),
-    };
+    const answer = part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER;
+    const refresh = options.refresh ? `&refresh=${options.refresh}` : '';
+    // As one text: the client would encode the same long words at every request. Elasticsearch must not go on trying long after we
+    // have given up.
+    const path = `/${encodeURIComponent(index)}/_bulk?require_alias=true&filter_path=${answer}&timeout=${timeoutMs}ms${refresh}`;
+    const params = { method: 'POST', path, bulkBody: encodeBulk(part) };
     try {
       const limits = options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
-      const answer = await this.sender.send(params, limits);
-      readBulkAnswer(answer, index, part, outcomes);
-      if (this.limits.emptiesAnswers) emptyAnswer(answer);
+      const answered = await this.sender.send(params, limits);
+      readBulkAnswer(answered, index, part, outcomes);
+      if (this.limits.emptiesAnswers) emptyAnswer(answered);
     } catch (error) {
       const outcome = classifyFailure(error);
       const splits = outcome.kind === 'refused' && (outcome.status === 413 || outcome.status === 400);

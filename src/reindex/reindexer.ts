@@ -7,6 +7,7 @@ import { ReindexInterruptedError, ReindexRunningError, ReindexStateError } from 
 import { NamedLock } from '../mysql/named.lock.js';
 import type { Redriver } from '../settle/redriver.js';
 import type { Verifier } from '../verify/verifier.js';
+import { ClosableRuns } from '../walk/closable.runs.js';
 import { exchange } from './index.exchange.js';
 import { ACTIVE_LEASE_MS, IDLE_LEASE_MS, type LeasedRoutes } from './index.routes.js';
 import { aliasHidesTombstones, IndexSeats } from './index.seats.js';
@@ -48,8 +49,7 @@ export interface ReindexerParts {
  * Each arrow is one statement on `consistent_reindex`; whatever dies between two goes on from the last. See docs/reindex.md.
  */
 export class Reindexer {
-  private readonly closing = new AbortController();
-  private readonly running = new Set<Promise<unknown>>();
+  private readonly runs = new ClosableRuns();
 
   constructor(private readonly parts: ReindexerParts) {}
 
@@ -128,9 +128,8 @@ export class Reindexer {
   }
 
   /** Gives runs under way up, at places that later ones can go on from, and waits for their end. */
-  async close(): Promise<void> {
-    this.closing.abort();
-    await Promise.allSettled(this.running);
+  close(): Promise<void> {
+    return this.runs.close();
   }
 
   private async begin(session: ReindexSession): Promise<void> {
@@ -194,11 +193,7 @@ export class Reindexer {
     given: ReindexOptions,
     work: (session: ReindexSession) => Promise<T>,
   ): Promise<T> {
-    const running = this.lockedWork(context, given, work);
-    this.running.add(running);
-    const forget = () => this.running.delete(running);
-    running.then(forget, forget);
-    return running;
+    return this.runs.add(this.lockedWork(context, given, work));
   }
 
   private async lockedWork<T>(
@@ -209,7 +204,7 @@ export class Reindexer {
     const { client, redriver, routes } = this.parts;
     const options = resolveReindexOptions(given);
     const contexts = reindexable(this.parts.contexts(), alias);
-    const signal = options.signal ? AbortSignal.any([this.closing.signal, options.signal]) : this.closing.signal;
+    const signal = this.runs.signal(options.signal);
     const lock = await takeLock(dataSource, alias);
     try {
       const isDurable = contexts.some(({ binding }) => binding.tombstones === 'durable');

@@ -4,6 +4,7 @@ import { VerificationRunningError } from '../errors.js';
 import { NamedLock } from '../mysql/named.lock.js';
 import { logTextOf } from '../observe/log.text.js';
 import type { Redriver } from '../settle/redriver.js';
+import { ClosableRuns } from '../walk/closable.runs.js';
 import { DifferenceHandler } from './difference.handler.js';
 import { DifferenceRecheck } from './difference.recheck.js';
 import { DocumentReader } from './document.reader.js';
@@ -22,8 +23,7 @@ const SAVE_EVERY_MS = 1_000;
  * without a snapshot: what does not agree at the first look is looked at again until it agrees or stands.
  */
 export class Verifier {
-  private readonly closing = new AbortController();
-  private readonly running = new Set<Promise<unknown>>();
+  private readonly runs = new ClosableRuns();
 
   constructor(
     private readonly redriver: Redriver,
@@ -49,9 +49,8 @@ export class Verifier {
   }
 
   /** Gives runs under way up, at places that later ones can go on from, and waits for their end. */
-  async close(): Promise<void> {
-    this.closing.abort();
-    await Promise.allSettled(this.running);
+  close(): Promise<void> {
+    return this.runs.close();
   }
 
   private locked(
@@ -59,11 +58,7 @@ export class Verifier {
     given: VerifyOptions,
     unlessWithinMs: number | null,
   ): Promise<VerifyResult | null> {
-    const running = this.lockedRun(context, given, unlessWithinMs);
-    this.running.add(running);
-    const forget = () => this.running.delete(running);
-    running.then(forget, forget);
-    return running;
+    return this.runs.add(this.lockedRun(context, given, unlessWithinMs));
   }
 
   private async lockedRun(
@@ -72,8 +67,7 @@ export class Verifier {
     unlessWithinMs: number | null,
   ): Promise<VerifyResult | null> {
     const options = resolveVerifyOptions(given);
-    const { signal } = this.closing;
-    options.signal = options.signal ? AbortSignal.any([signal, options.signal]) : signal;
+    options.signal = this.runs.signal(options.signal);
     const lock = await takeLock(context);
     try {
       const store = await this.storeOf(context);

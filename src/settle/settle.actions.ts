@@ -1,4 +1,3 @@
-import { documentTextOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
 import { notForMissingIndex } from '../elasticsearch/outcome.classifier.js';
@@ -11,6 +10,7 @@ import type { DocumentWrite, IndexOutcome } from '../protocol/outcome.js';
 import type { Operation } from '../protocol/row.js';
 import { imageAfter, imageBefore, type ResolveOptions } from './resolution.js';
 import type { Prepared, Round } from './settle.case.js';
+import { writeAfter } from './settle.documents.js';
 
 type Pending = VersionedKey & { readonly operation: Operation; readonly item: Prepared };
 
@@ -73,11 +73,8 @@ export class SettleActions {
     const carried: { readonly item: Prepared; readonly write: DocumentWrite }[] = [];
     const left = ({ state, row }: Prepared): void => turn.finish(state, row, imageAfter(row), false);
     for (const item of items) {
-      const { row, documentId: id } = item;
       try {
-        const absent = row.pending.next === 'absent';
-        const body = absent ? null : documentTextOf(this.binding, row.image, await this.binding.hydrate(row.image));
-        carried.push({ item, write: { id, version: row.version, body } });
+        carried.push({ item, write: await writeAfter(this.binding, item) });
       } catch {
         left(item);
       }

@@ -1,4 +1,4 @@
-import { documentIdOf, documentTextOf, markRestored } from '../entity/document.builder.js';
+import { documentIdOf } from '../entity/document.builder.js';
 import type { EntityBinding } from '../entity/entity.binding.js';
 import type { RowKey } from '../entity/row.key.js';
 import type { DocumentStore } from '../elasticsearch/document.store.js';
@@ -14,6 +14,7 @@ import { decideForward } from '../protocol/write.decision.js';
 import { imageAfter, imageBefore, type ResolveOptions, type ResolveResult, Unsettled } from './resolution.js';
 import { SettleActions } from './settle.actions.js';
 import { type Case, fresh, isPrepared, newCase, type Prepared, Round } from './settle.case.js';
+import { writeAfter, writeBefore } from './settle.documents.js';
 
 /**
  * Rounds of read → look → act before a row counts as unsettled. Nine end a race that a foreign tombstone won: seven until
@@ -175,7 +176,7 @@ export class Settler {
     const fences: { item: Prepared; write: DocumentWrite }[] = [];
     for (const item of items) {
       try {
-        fences.push({ item, write: await this.fence(item) });
+        fences.push({ item, write: await writeBefore(this.binding, item) });
       } catch (error) {
         await this.actions.park(item, 'previous-image-refused', error, turn);
       }
@@ -202,15 +203,6 @@ export class Settler {
     await this.actions.restore(won, turn, options);
   }
 
-  private async fence({ row, documentId }: Prepared): Promise<DocumentWrite> {
-    const { version, pending } = row;
-    if (pending.before === 'absent') return { id: documentId, version, body: null };
-    const image = imageBefore(row);
-    if (!image) throw new Error('the pending column holds no undo image');
-    const body = documentTextOf(this.binding, image, await this.binding.hydrate(image));
-    return { id: documentId, version, body: markRestored(body, version) };
-  }
-
   // --- decider: 'mysql' -----------------------------------------------------------------------------------------------
 
   private async roundForward(prepared: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
@@ -234,11 +226,8 @@ export class Settler {
   private async drive(items: readonly Prepared[], turn: Round, options: ResolveOptions): Promise<void> {
     const writes: { item: Prepared; write: DocumentWrite }[] = [];
     for (const item of items) {
-      const { row, documentId } = item;
       try {
-        const absent = row.pending.next === 'absent';
-        const body = absent ? null : documentTextOf(this.binding, row.image, await this.binding.hydrate(row.image));
-        writes.push({ item, write: { id: documentId, version: row.version, body } });
+        writes.push({ item, write: await writeAfter(this.binding, item) });
       } catch (error) {
         await this.actions.park(item, 'document-refused', error, turn);
       }

@@ -39,6 +39,8 @@ const APPLIED: IndexOutcome = { kind: 'applied' };
 
 /** Sends items to one alias, in bulks of bounded size, and tells each one's outcome at its position. Never throws. */
 export class BulkSender {
+  private last = { index: '', answer: '', timeoutMs: 0, refresh: false as boolean | 'wait_for', path: '' };
+
   constructor(
     private readonly sender: RequestSender,
     private readonly limits: BulkLimits,
@@ -57,6 +59,19 @@ export class BulkSender {
     await Promise.all(Array.from({ length: Math.min(parts.length, maxParallelBulks) }, drain));
   }
 
+  /** As one text, and the last one again: the client would encode the same long words at every request. */
+  private pathOf(index: string, answer: string, timeoutMs: number, refresh: boolean | 'wait_for'): string {
+    const { last } = this;
+    const isLast =
+      last.index === index && last.answer === answer && last.timeoutMs === timeoutMs && last.refresh === refresh;
+    if (isLast) return last.path;
+    // Elasticsearch must not go on trying long after we have given up.
+    const query = `require_alias=true&filter_path=${answer}&timeout=${timeoutMs}ms${refresh ? `&refresh=${refresh}` : ''}`;
+    const path = `/${encodeURIComponent(index)}/_bulk?${query}`;
+    this.last = { index, answer, timeoutMs, refresh, path };
+    return path;
+  }
+
   private async sendBulk(call: BulkCall, part: BulkItem[]): Promise<void> {
     const { index, options, outcomes } = call;
     const timeoutMs = Math.floor(call.endsAtMs - performance.now());
@@ -66,10 +81,7 @@ export class BulkSender {
       return;
     }
     const answer = part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER;
-    const refresh = options.refresh ? `&refresh=${options.refresh}` : '';
-    // As one text: the client would encode the same long words at every request. Elasticsearch must not go on trying long after we
-    // have given up.
-    const path = `/${encodeURIComponent(index)}/_bulk?require_alias=true&filter_path=${answer}&timeout=${timeoutMs}ms${refresh}`;
+    const path = this.pathOf(index, answer, timeoutMs, options.refresh || false);
     const params = { method: 'POST', path, bulkBody: encodeBulk(part) };
     try {
       const limits = options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };

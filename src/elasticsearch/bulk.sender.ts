@@ -39,7 +39,7 @@ const APPLIED: IndexOutcome = { kind: 'applied' };
 
 /** Sends items to one alias, in bulks of bounded size, and tells each one's outcome at its position. Never throws. */
 export class BulkSender {
-  private last = { index: '', answer: '', timeoutMs: 0, refresh: false as boolean | 'wait_for', path: '' };
+  private last = { answer: '', timeoutMs: 0, refresh: false as boolean | 'wait_for', query: '' };
 
   constructor(
     private readonly sender: RequestSender,
@@ -59,17 +59,14 @@ export class BulkSender {
     await Promise.all(Array.from({ length: Math.min(parts.length, maxParallelBulks) }, drain));
   }
 
-  /** As one text, and the last one again: the client would encode the same long words at every request. */
-  private pathOf(index: string, answer: string, timeoutMs: number, refresh: boolean | 'wait_for'): string {
+  /** As a text, and the last one again: the client would encode the same long words at every request. */
+  private queryOf(answer: string, timeoutMs: number, refresh: boolean | 'wait_for'): string {
     const { last } = this;
-    const isLast =
-      last.index === index && last.answer === answer && last.timeoutMs === timeoutMs && last.refresh === refresh;
-    if (isLast) return last.path;
+    if (last.answer === answer && last.timeoutMs === timeoutMs && last.refresh === refresh) return last.query;
     // Elasticsearch must not go on trying long after we have given up.
     const query = `require_alias=true&filter_path=${answer}&timeout=${timeoutMs}ms${refresh ? `&refresh=${refresh}` : ''}`;
-    const path = `/${encodeURIComponent(index)}/_bulk?${query}`;
-    this.last = { index, answer, timeoutMs, refresh, path };
-    return path;
+    this.last = { answer, timeoutMs, refresh, query };
+    return query;
   }
 
   private async sendBulk(call: BulkCall, part: BulkItem[]): Promise<void> {
@@ -81,8 +78,12 @@ export class BulkSender {
       return;
     }
     const answer = part.some(({ write }) => write.body === null) ? BULK_ANSWER : PUTS_ANSWER;
-    const path = this.pathOf(index, answer, timeoutMs, options.refresh || false);
-    const params = { method: 'POST', path, bulkBody: encodeBulk(part) };
+    const params = {
+      method: 'POST',
+      path: `/${encodeURIComponent(index)}/_bulk`,
+      querystring: this.queryOf(answer, timeoutMs, options.refresh || false),
+      bulkBody: encodeBulk(part),
+    };
     try {
       const limits = options.signal ? { timeoutMs, signal: options.signal } : { timeoutMs };
       const answered = await this.sender.send(params, limits);

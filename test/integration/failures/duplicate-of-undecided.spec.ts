@@ -5,6 +5,17 @@ import { product } from '../../support/product.js';
 /** More than are looked at for a key that is not the primary one. */
 const OTHERS = 120;
 
+/** On a machine under load 300 ms may be too short to settle the row: that is said, and the caller tries again. */
+async function onceFree<T>(work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'ROW_BUSY') throw error;
+    }
+  }
+}
+
 /** MySQL calls a key a duplicate also when the row that has it may still be undone. */
 describe('an insert meets the key of an undecided insert', () => {
   let faulty: Faulty;
@@ -28,7 +39,7 @@ describe('an insert meets the key of an undecided insert', () => {
     const again = product({ id, title: 'again' });
     await expect(faulty.products.insert(again)).rejects.toMatchObject({ code: 'ROW_BUSY' });
     for (const fault of away) fault.remove();
-    expect((await faulty.products.insert(again)).title).toBe('again');
+    expect((await onceFree(() => faulty.products.insert(again))).title).toBe('again');
     await expect(faulty.products.insert(product({ id }))).rejects.toMatchObject({
       driverError: { code: 'ER_DUP_ENTRY' },
     });

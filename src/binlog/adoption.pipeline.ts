@@ -1,4 +1,5 @@
 import type { AdoptionTable, TableHost } from './adoption.table.js';
+import { AppliedTally } from './applied.tally.js';
 import type { BinlogCoordinates, BinlogEvent, RowsEvent } from './binlog.types.js';
 import type { ChangeLane, ChangeTicket, ChangeWork } from './change.work.js';
 import { LineWriter } from './line.writer.js';
@@ -55,9 +56,7 @@ export class AdoptionPipeline implements TableHost {
   private timerAt = Infinity;
   private pumping = false;
   private lastSuccess = 0;
-  /** Changes that are done and not told of yet, and when they were committed. */
-  private appliedRows = 0;
-  private appliedOf = 0;
+  private readonly applied: AppliedTally;
   private stopped = false;
   private stoppedAt: BinlogCoordinates | null = null;
 
@@ -69,6 +68,9 @@ export class AdoptionPipeline implements TableHost {
     private readonly listener: PipelineListener,
   ) {
     this.watermark = new LowWatermark(start, { maxBytes: limits.maxQueuedBytes });
+    this.applied = new AppliedTally((committedAtMs, rows) => {
+      if (!this.stopped) listener.applied(committedAtMs, rows);
+    });
     this.maxItems = { put: limits.maxBulkItems, look: LOOK_ITEMS, mend: MEND_ITEMS };
     this.slots = {
       put: new RequestSlots(limits.maxParallelBulks, limits.maxBulkItems / 2),
@@ -222,7 +224,7 @@ export class AdoptionPipeline implements TableHost {
           for (const work of works) table.again(work, true, error.message);
         })
         .finally(() => {
-          this.tellApplied();
+          this.applied.flush();
           this.listener.spent(lane === 'mend' ? 'row-reads' : 'bulk', slots.end(slot));
           this.pump();
         });
@@ -246,16 +248,7 @@ export class AdoptionPipeline implements TableHost {
 
   done(ticket: ChangeTicket, bytes: number): void {
     this.watermark.done(ticket, 1, bytes);
-    if (ticket.committedAtMs !== this.appliedOf) this.tellApplied();
-    this.appliedOf = ticket.committedAtMs;
-    this.appliedRows += 1;
-  }
-
-  /** Rows of one commit are told of together, when the request that they were in is done with at the latest. */
-  private tellApplied(): void {
-    const { appliedRows, appliedOf } = this;
-    this.appliedRows = 0;
-    if (appliedRows > 0 && !this.stopped) this.listener.applied(appliedOf, appliedRows);
+    this.applied.add(ticket.committedAtMs);
   }
 
   wake(at: number): void {
@@ -285,7 +278,7 @@ export class AdoptionPipeline implements TableHost {
   }
 
   suspect(table: AdoptionTable, reason: string, closed: boolean): void {
-    this.tellApplied();
+    this.applied.flush();
     this.listener.suspect(table, reason, closed);
   }
 

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { ConnectionOptions } from 'mysql2';
 import { z } from 'zod';
-import { InvalidOptionsError } from '../errors.js';
+import { checkedOptions } from '../checked.options.js';
 
 /** Where the backstop begins to read. */
 export type BackstopStart =
@@ -128,13 +128,7 @@ const schema = z.strictObject({
 
 /** Fills in defaults. Throws `InvalidOptionsError` that names every option that is wrong. */
 export function resolveBackstopOptions(options: BackstopModuleOptions = {}): ResolvedBackstopOptions {
-  const parsed = schema.safeParse(options);
-  if (!parsed.success) {
-    throw new InvalidOptionsError(`BackstopModule options are not usable:\n${z.prettifyError(parsed.error)}`, {
-      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-    });
-  }
-  const { connection, entities, ...given } = parsed.data;
+  const { connection, entities, ...given } = checkedOptions(schema, options, 'BackstopModule options are not usable');
   return {
     ...given,
     connection,

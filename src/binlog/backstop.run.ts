@@ -1,9 +1,9 @@
-import { logTextOf } from '../observe/log.text.js';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { DocumentStore } from '../elasticsearch/document.store.js';
 import type { EntityContext } from '../entity/entity.context.js';
 import { BinlogConnectionError, InvalidSchemaError } from '../errors.js';
 import { LagMonitor } from '../observe/lag.monitor.js';
+import { logTextOf } from '../observe/log.text.js';
 import { AdoptionPipeline } from './adoption.pipeline.js';
 import { AdoptionTable } from './adoption.table.js';
 import { IndexWatch, restoreIndex } from './backstop.indices.js';

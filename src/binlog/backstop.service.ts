@@ -1,5 +1,3 @@
-import { StormLogger } from '../observe/storm.logger.js';
-import { logTextOf } from '../observe/log.text.js';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@elastic/elasticsearch';
@@ -11,7 +9,9 @@ import type { ConsistentService } from '../consistent.service.js';
 import { BinlogPositionLostError, InvalidOptionsError } from '../errors.js';
 import { ConsistencyMeter } from '../observe/consistency.meter.js';
 import type { ConsistentEvents } from '../observe/consistent.events.js';
+import { logTextOf } from '../observe/log.text.js';
 import { ServerClock } from '../observe/server.clock.js';
+import { StormLogger } from '../observe/storm.logger.js';
 import { wholeNumber } from '../whole.number.js';
 import type { RefusedDocument } from './adoption.table.js';
 import { primaryConnectionOf } from './backstop.connection.js';

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 import { CheckpointBehindError, InvalidSchemaError, LeadershipLostError } from '../errors.js';
 import { checkpointTableSql } from '../mysql/consistent.migration.js';
 import { errnoOf } from '../mysql/mysql.errors.js';
+import { tableExists } from '../mysql/table.facts.js';
 import type { BinlogCoordinates } from './binlog.types.js';
 
 /** What is kept beside the place in the log. */
@@ -44,11 +45,8 @@ export class CheckpointStore {
    * Throws `InvalidSchemaError` when it is missing and may not be created.
    */
   async ensureTable(): Promise<void> {
-    // CREATE … IF NOT EXISTS wants the privilege also where the table is there.
-    const found = (await this.dataSource.query(
-      `SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'consistent_checkpoint'`,
-    )) as unknown[];
-    if (found.length > 0) return;
+    const ask = (sql: string, values?: unknown[]) => this.dataSource.query(sql, values);
+    if (await tableExists(ask, 'consistent_checkpoint')) return;
     await this.dataSource.query(checkpointTableSql()).catch((error: unknown) => {
       if (errnoOf(error) !== ER_TABLEACCESS_DENIED) throw error;
       throw new InvalidSchemaError(

@@ -15,6 +15,8 @@ export interface DriverSettings {
 type Convert = (text: string, settings: DriverSettings) => unknown;
 
 const MAX_FLOAT_DIGITS = 6;
+/** Of `toFixed`: exact there, and a half of MySQL's at most 30 decimals ends long before. */
+const MAX_DECIMALS = 100;
 
 /** Turns the exact text of a column into what mysql2 hands to TypeORM for it in a SELECT. */
 export function driverConversion(column: ColumnShape): Convert {
@@ -124,10 +126,19 @@ export function printedNumber(column: ColumnShape, text: string): number {
   const decimals = /\(\d+,(\d+)\)/.exec(column.columnType)?.[1];
   if (decimals !== undefined) {
     // toFixed drops the sign of minus zero, MySQL prints it.
-    const fixed = Math.abs(Number(text)).toFixed(Number(decimals));
+    const fixed = fixedDigits(Math.abs(Number(text)), Number(decimals));
     return driverFloat(text.startsWith('-') ? `-${fixed}` : fixed);
   }
   return column.dataType === 'float' ? sixDigits(Math.fround(Number(text))) : driverFloat(text);
+}
+
+/** Rounds half to even, as MySQL does; `toFixed` alone rounds half up. 819511.625 is such a half: a FLOAT holds it exactly. */
+function fixedDigits(value: number, decimals: number): string {
+  const exact = value.toFixed(MAX_DECIMALS);
+  const end = exact.indexOf('.') + 1 + decimals;
+  const kept = exact.slice(0, end).replace(/\.$/, '');
+  const isTie = /^50*$/.test(exact.slice(end));
+  return isTie && Number(kept.at(-1)) % 2 === 0 ? kept : value.toFixed(decimals);
 }
 
 /** Rounds half to even, as MySQL does; `toPrecision` alone rounds half up. */

@@ -128,7 +128,6 @@ export class ChangeQueue {
 
   /** Takes changes from a lane: at most so many, and of so many bytes, but one at least. */
   take(lane: ChangeLane, maxItems: number, maxBytes = Infinity): ChangeWork[] {
-    if (this.waiting(lane) === 0) return NONE;
     const taken: ChangeWork[] = [];
     let bytes = 0;
     for (let next = this.lanes[lane].peek(); next && taken.length < maxItems; next = this.lanes[lane].peek()) {
@@ -188,9 +187,6 @@ export class ChangeQueue {
     }
   }
 }
-
-/** Asked for at every commit, mostly with nothing there. */
-const NONE: ChangeWork[] = [];
 
 function newLanes() {
   return { put: new Lane('put'), look: new Lane('look'), mend: new Lane('mend') };
